@@ -1,0 +1,13 @@
+//! What control and dataplane agree on, and nothing else: the model of what is balanced ([`model`]), the messages that
+//! carry it ([`message`]), the fixed-layout records they travel in ([`record`]), the single-producer single-consumer
+//! rings over shared memory ([`ring`]), and the region both processes map ([`region`]), with its counters
+//! ([`counters`]) and the directory of slots ([`directory`]).
+//!
+//! Neither side trusts the other: every record, index and length that comes out of shared memory is validated by the
+//! reader, once, and refused with a reason.
+
+pub mod drop_reason;
+pub mod message;
+pub mod model;
+
+pub use drop_reason::DropReason;

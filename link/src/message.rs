@@ -1,0 +1,343 @@
+//! The messages of the link, typed. [`crate::record`] turns them into records and back.
+//!
+//! A table change is a transaction: [`Request::Begin`], the rows in order, [`Request::Commit`]. The dataplane builds
+//! the new table aside and answers [`Reply::Applied`] or [`Reply::Refused`]; refused, the running table stays. A
+//! [`Request::Hello`] ends whatever an earlier session left half-way.
+
+use crate::drop_reason::DropReason;
+use crate::model::{ForwardMethod, MacAddress, Neighbor, Protocol, RealServer, Route, SchedulerKind, ServiceKey, Timeouts};
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+/// The two tables that control pushes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Table {
+    /// Services, reals, timeouts.
+    Services,
+    /// Routes and neighbours.
+    NextHops,
+}
+
+/// Control to dataplane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// A control process attached: forget any half-written transaction.
+    Hello {
+        /// The control process.
+        pid: u32,
+    },
+    /// Starts a transaction. `rows` is the number of records between this one and the commit.
+    Begin {
+        /// What is replaced.
+        table: Table,
+        /// The version this makes; must be greater than the applied one.
+        generation: u64,
+        /// Rows that follow.
+        rows: u32,
+    },
+    /// First row of a services transaction.
+    Timeouts(Timeouts),
+    /// A service; the reals that follow belong to it.
+    Service {
+        /// Protocol, VIP, port.
+        key: ServiceKey,
+        /// Its scheduler.
+        scheduler: SchedulerKind,
+        /// How many [`Request::Real`] rows follow.
+        reals: u32,
+    },
+    /// A real of the service before it, oldest first.
+    Real(RealServer),
+    /// A route.
+    Route(Route),
+    /// A neighbour.
+    Neighbor(Neighbor),
+    /// Ends the transaction.
+    Commit {
+        /// As in the `Begin`.
+        generation: u64,
+        /// Over the payloads of all rows, see [`crate::record::Checksum`].
+        checksum: u64,
+    },
+    /// Lists connections: one [`Reply::Connection`] each, then [`Reply::End`].
+    Connections(ConnectionFilter),
+    /// Counts connections: [`Reply::End`].
+    Count(ConnectionFilter),
+    /// Removes connections: [`Reply::End`] with the number removed.
+    Flush(ConnectionFilter),
+    /// What would happen to a packet of this flow now: [`Reply::Explanation`].
+    Explain(Flow),
+}
+
+/// Which connections; a `None` matches all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionFilter {
+    /// TCP or UDP.
+    pub protocol: Option<Protocol>,
+    /// The client's address.
+    pub client: Option<Ipv4Addr>,
+    /// The virtual address and port.
+    pub service: Option<SocketAddrV4>,
+    /// The real's address and port.
+    pub real: Option<SocketAddrV4>,
+    /// At most so many rows; 0 = all.
+    pub limit: u32,
+}
+
+/// A 5-tuple, as a packet carries it on its way in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// Source.
+    pub source: SocketAddrV4,
+    /// Destination.
+    pub destination: SocketAddrV4,
+}
+
+/// Dataplane to control.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// The answer to `Hello`.
+    Welcome {
+        /// Applied version of the service table; 0 = none yet.
+        services_generation: u64,
+        /// Applied version of the next-hop table; 0 = none yet.
+        next_hops_generation: u64,
+    },
+    /// The transaction is in force on every worker.
+    Applied {
+        /// Which.
+        table: Table,
+        /// Its version.
+        generation: u64,
+        /// From commit to publication.
+        microseconds: u32,
+    },
+    /// The transaction was refused whole; the running table stays.
+    Refused {
+        /// Which.
+        table: Table,
+        /// The version that was refused.
+        generation: u64,
+        /// Why.
+        reason: Refusal,
+        /// Which row, from 0, where one is to blame; else the number of rows seen.
+        row: u32,
+    },
+    /// One connection.
+    Connection(ConnectionRow),
+    /// Ends a list, or is the answer to a count or a flush.
+    End {
+        /// Rows listed, counted or removed.
+        count: u64,
+    },
+    /// The answer to `Explain`.
+    Explanation(Explanation),
+    /// Packets wait for the MAC address of a neighbour that the table lacks. Unasked; at most one a second each.
+    NeighborWanted {
+        /// On which port.
+        port: u16,
+        /// Whose.
+        address: Ipv4Addr,
+    },
+}
+
+/// Why a transaction was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// A record is not of a known kind, or a field is out of its range.
+    RecordInvalid,
+    /// A row outside a transaction, a begin inside one, or rows in the wrong order.
+    OutOfOrder,
+    /// Fewer or more rows than announced.
+    RowCount,
+    /// The checksum differs.
+    Checksum,
+    /// The generation is not greater than the applied one, or the commit's is not the begin's.
+    Generation,
+    /// Two services with one key.
+    DuplicateService,
+    /// Two reals of a service with one address and port.
+    DuplicateReal,
+    /// More services than slots.
+    TooManyServices,
+    /// More reals (with those removed but still in use) than slots.
+    TooManyReals,
+    /// Larger than the dataplane accepts in one transaction.
+    TooLarge,
+    /// The route's or neighbour's port does not exist.
+    UnknownPort,
+    /// A real with tunnel or direct method and another port than the service.
+    PortDiffers,
+}
+
+impl Refusal {
+    /// Every refusal, in the order of its wire number.
+    pub const ALL: [Self; 12] = [
+        Self::RecordInvalid,
+        Self::OutOfOrder,
+        Self::RowCount,
+        Self::Checksum,
+        Self::Generation,
+        Self::DuplicateService,
+        Self::DuplicateReal,
+        Self::TooManyServices,
+        Self::TooManyReals,
+        Self::TooLarge,
+        Self::UnknownPort,
+        Self::PortDiffers,
+    ];
+
+    /// One clause, for `sluice status` and logs.
+    pub const fn help(self) -> &'static str {
+        match self {
+            Self::RecordInvalid => "a record has an unknown kind or a field out of its range",
+            Self::OutOfOrder => "a record came outside its place in the transaction",
+            Self::RowCount => "the number of rows is not the one announced",
+            Self::Checksum => "the checksum over the rows differs",
+            Self::Generation => "the generation is not newer than the applied one",
+            Self::DuplicateService => "two services share protocol, address and port",
+            Self::DuplicateReal => "two reals of one service share address and port",
+            Self::TooManyServices => "there are more services than the dataplane has slots",
+            Self::TooManyReals => "there are more reals than the dataplane has slots (removed ones keep theirs while connections last)",
+            Self::TooLarge => "the transaction is larger than the dataplane accepts",
+            Self::UnknownPort => "a route or neighbour names a port that does not exist",
+            Self::PortDiffers => "a tunnel or direct real has another port than its service",
+        }
+    }
+}
+
+/// A connection's state. The names are the reference's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum ConnectionState {
+    /// No packet classified yet.
+    None,
+    /// TCP ESTABLISHED.
+    Established,
+    /// TCP SYN_SENT.
+    SynSent,
+    /// TCP SYN_RECV.
+    SynRecv,
+    /// TCP FIN_WAIT.
+    FinWait,
+    /// TCP TIME_WAIT.
+    TimeWait,
+    /// TCP CLOSE.
+    Close,
+    /// TCP CLOSE_WAIT.
+    CloseWait,
+    /// TCP LAST_ACK.
+    LastAck,
+    /// TCP LISTEN.
+    Listen,
+    /// TCP SYNACK.
+    SynAck,
+    /// UDP.
+    Udp,
+}
+
+impl ConnectionState {
+    /// Every state, in the order of its number; [`Timeouts::entries`] has the same order.
+    pub const ALL: [Self; 12] = [
+        Self::None,
+        Self::Established,
+        Self::SynSent,
+        Self::SynRecv,
+        Self::FinWait,
+        Self::TimeWait,
+        Self::Close,
+        Self::CloseWait,
+        Self::LastAck,
+        Self::Listen,
+        Self::SynAck,
+        Self::Udp,
+    ];
+
+    /// As `ipvsadm -Lnc` prints it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "NONE",
+            Self::Established => "ESTABLISHED",
+            Self::SynSent => "SYN_SENT",
+            Self::SynRecv => "SYN_RECV",
+            Self::FinWait => "FIN_WAIT",
+            Self::TimeWait => "TIME_WAIT",
+            Self::Close => "CLOSE",
+            Self::CloseWait => "CLOSE_WAIT",
+            Self::LastAck => "LAST_ACK",
+            Self::Listen => "LISTEN",
+            Self::SynAck => "SYNACK",
+            Self::Udp => "UDP",
+        }
+    }
+
+    /// Whether it counts as an active connection of its real.
+    pub const fn is_active(self) -> bool {
+        matches!(self, Self::Established | Self::SynSent | Self::SynRecv | Self::SynAck)
+    }
+}
+
+/// A connection, as listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionRow {
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// The client's end.
+    pub client: SocketAddrV4,
+    /// The service's end.
+    pub service: SocketAddrV4,
+    /// The real's end.
+    pub real: SocketAddrV4,
+    /// How packets reach the real.
+    pub method: ForwardMethod,
+    /// Its state.
+    pub state: ConnectionState,
+    /// Milliseconds until it is removed if no packet comes.
+    pub expires_in: u32,
+    /// The worker that owns it.
+    pub worker: u16,
+}
+
+/// What the director would do with a packet of a flow now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// What happens to it.
+    pub outcome: Outcome,
+    /// The worker that owns the flow.
+    pub worker: u16,
+    /// The flow belongs to this service.
+    pub service: Option<SocketAddrV4>,
+    /// The existing connection's state and milliseconds left; `None`: a new one would be made.
+    pub connection: Option<(ConnectionState, u32)>,
+    /// The packet goes from real to client.
+    pub outbound: bool,
+    /// The real that has it, or that the scheduler would choose if this were the next new connection on that worker.
+    pub real: Option<(SocketAddrV4, ForwardMethod)>,
+    /// Where the frame would go.
+    pub next_hop: Option<Hop>,
+}
+
+/// Where a frame goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hop {
+    /// Index of the port.
+    pub port: u16,
+    /// The neighbour.
+    pub address: Ipv4Addr,
+    /// Its MAC address.
+    pub mac: MacAddress,
+}
+
+/// The end of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Sent on.
+    Forwarded,
+    /// Handed to the kernel.
+    Kernel,
+    /// Answered with a RST or an ICMP error, for this reason (within the rate limit; dropped beyond it).
+    Answered(DropReason),
+    /// Dropped.
+    Dropped(DropReason),
+}
