@@ -103,10 +103,11 @@ pub fn encode_row<T: Serialize>(row: &T) -> serde_json::Result<Vec<u8>> {
 /// # Errors
 /// Where serde_json fails: never for the types of this module.
 pub fn encode_end<T: Serialize>(end: &Result<T, Failure>) -> serde_json::Result<Vec<u8>> {
-    match end {
-        Ok(result) => encode(&Wire::Done { ok: true, result }),
-        Err(failure) => encode(&Wire::<'_, T>::Failed { ok: false, code: failure.code, message: &failure.message }),
-    }
+    let line: Wire<'_, T> = match end {
+        Ok(result) => Wire::Done { ok: true, result },
+        Err(failure) => Wire::Failed { ok: false, code: failure.code, message: &failure.message },
+    };
+    encode(&line)
 }
 
 /// A request as a line, line end included.
