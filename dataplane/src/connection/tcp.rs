@@ -1,1 +1,223 @@
-//! (in work)
+//! The reference's TCP state tables: what a segment does to a connection's state. Flags only; sequence numbers and
+//! windows are not looked at, as in the reference.
+//!
+//! A NAT connection sees both halves ([`Direction::Inbound`], [`Direction::Outbound`]). Behind a tunnel or direct
+//! routing only the client's half passes the director ([`Direction::InboundOnly`]), so there a client's FIN is taken
+//! for the end.
+
+use link::message::ConnectionState;
+
+/// Whose segment it is, and whether the other half is ever seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Direction {
+    /// Client to real, of a connection whose replies pass here too (NAT).
+    Inbound,
+    /// Real to client (NAT).
+    Outbound,
+    /// Client to real, of a connection whose replies do not pass here (tunnel, direct).
+    InboundOnly,
+}
+
+/// What a segment means to the tables: the first set flag in the order RST, SYN, FIN, ACK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Event {
+    /// SYN, with or without ACK.
+    Syn,
+    /// FIN without SYN.
+    Fin,
+    /// ACK without SYN or FIN.
+    Ack,
+    /// RST, whatever else is set.
+    Rst,
+    /// None of them.
+    Other,
+}
+
+/// Flag bits of the TCP header's byte 13 (RFC 9293 section 3.1).
+mod flag {
+    pub(super) const FIN: u8 = 0x01;
+    pub(super) const SYN: u8 = 0x02;
+    pub(super) const RST: u8 = 0x04;
+    pub(super) const ACK: u8 = 0x10;
+}
+
+impl Event {
+    /// Classifies byte 13 of a TCP header.
+    #[inline]
+    pub const fn from_flags(flags: u8) -> Self {
+        if flags & flag::RST != 0 {
+            Self::Rst
+        } else if flags & flag::SYN != 0 {
+            Self::Syn
+        } else if flags & flag::FIN != 0 {
+            Self::Fin
+        } else if flags & flag::ACK != 0 {
+            Self::Ack
+        } else {
+            Self::Other
+        }
+    }
+}
+
+const STATES: usize = ConnectionState::ALL.len();
+
+/// By event; the states in the order of [`ConnectionState::ALL`].
+type Table = [[ConnectionState; STATES]; 5];
+
+/// The state after `event` in `direction`. A UDP connection stays one.
+#[inline]
+pub const fn next_state(direction: Direction, state: ConnectionState, event: Event) -> ConnectionState {
+    TABLES[direction as usize][event as usize][state as usize]
+}
+
+const TABLES: [Table; 3] = {
+    use ConnectionState::{
+        Close as CL, CloseWait as CW, Established as ES, FinWait as FW, LastAck as LA, Listen as LI, SynRecv as SR,
+        SynSent as SS, TimeWait as TW, Udp as UD,
+    };
+    // Columns, the current state: NO ES SS SR FW TW CL CW LA LI SA UDP.
+    const OTHER: [ConnectionState; STATES] = [CL, CL, CL, CL, CL, CL, CL, CL, CL, CL, CL, UD];
+    let inbound = [
+        /* syn */ [SR, ES, ES, SR, SR, SR, SR, SR, SR, SR, SR, UD],
+        /* fin */ [CL, CW, SS, TW, TW, TW, CL, CW, LA, LI, TW, UD],
+        /* ack */ [ES, ES, SS, ES, FW, TW, CL, CW, CL, LI, ES, UD],
+        /* rst */ [CL, CL, CL, SR, CL, CL, CL, CL, LA, LI, SR, UD],
+        OTHER,
+    ];
+    let outbound = [
+        /* syn */ [SS, ES, SS, SR, SS, SS, SS, SS, SS, LI, SR, UD],
+        /* fin */ [TW, FW, SS, TW, FW, TW, CL, TW, LA, LI, TW, UD],
+        /* ack */ [ES, ES, SS, ES, FW, TW, CL, CW, LA, ES, ES, UD],
+        /* rst */ [CL, CL, SS, CL, CL, TW, CL, CL, CL, CL, CL, UD],
+        OTHER,
+    ];
+    let inbound_only = [
+        /* syn */ [SR, ES, ES, SR, SR, SR, SR, SR, SR, SR, SR, UD],
+        /* fin */ [CL, FW, SS, TW, FW, TW, CL, CW, LA, LI, TW, UD],
+        /* ack */ [ES, ES, SS, ES, FW, TW, CL, CW, CL, LI, ES, UD],
+        /* rst */ [CL, CL, CL, SR, CL, CL, CL, CL, LA, LI, CL, UD],
+        OTHER,
+    ];
+    [inbound, outbound, inbound_only]
+};
+
+#[cfg(test)]
+mod tests {
+    use super::{Direction, Event, next_state};
+    use link::message::ConnectionState;
+
+    /// The eleven TCP states in column order, by the two-letter names of the reference.
+    const NAMES: [&str; 11] = ["NO", "ES", "SS", "SR", "FW", "TW", "CL", "CW", "LA", "LI", "SA"];
+
+    fn assert_row(direction: Direction, event: Event, row: &str) {
+        let got: Vec<_> = ConnectionState::ALL[..11]
+            .iter()
+            .map(|state| NAMES[next_state(direction, *state, event) as usize])
+            .collect();
+        assert_eq!(got.join(" "), row, "{direction:?} {event:?}");
+    }
+
+    #[test]
+    fn inbound_rows_are_the_references() {
+        assert_row(Direction::Inbound, Event::Syn, "SR ES ES SR SR SR SR SR SR SR SR");
+        assert_row(Direction::Inbound, Event::Fin, "CL CW SS TW TW TW CL CW LA LI TW");
+        assert_row(Direction::Inbound, Event::Ack, "ES ES SS ES FW TW CL CW CL LI ES");
+        assert_row(Direction::Inbound, Event::Rst, "CL CL CL SR CL CL CL CL LA LI SR");
+    }
+
+    #[test]
+    fn outbound_rows_are_the_references() {
+        assert_row(Direction::Outbound, Event::Syn, "SS ES SS SR SS SS SS SS SS LI SR");
+        assert_row(Direction::Outbound, Event::Fin, "TW FW SS TW FW TW CL TW LA LI TW");
+        assert_row(Direction::Outbound, Event::Ack, "ES ES SS ES FW TW CL CW LA ES ES");
+        assert_row(Direction::Outbound, Event::Rst, "CL CL SS CL CL TW CL CL CL CL CL");
+    }
+
+    #[test]
+    fn inbound_only_rows_are_the_references() {
+        assert_row(Direction::InboundOnly, Event::Syn, "SR ES ES SR SR SR SR SR SR SR SR");
+        assert_row(Direction::InboundOnly, Event::Fin, "CL FW SS TW FW TW CL CW LA LI TW");
+        assert_row(Direction::InboundOnly, Event::Ack, "ES ES SS ES FW TW CL CW CL LI ES");
+        assert_row(Direction::InboundOnly, Event::Rst, "CL CL CL SR CL CL CL CL LA LI CL");
+    }
+
+    #[test]
+    fn a_segment_without_any_flag_closes() {
+        for direction in [Direction::Inbound, Direction::Outbound, Direction::InboundOnly] {
+            assert_row(direction, Event::Other, "CL CL CL CL CL CL CL CL CL CL CL");
+        }
+    }
+
+    #[test]
+    fn udp_stays_udp() {
+        for direction in [Direction::Inbound, Direction::Outbound, Direction::InboundOnly] {
+            for event in [Event::Syn, Event::Fin, Event::Ack, Event::Rst, Event::Other] {
+                assert_eq!(next_state(direction, ConnectionState::Udp, event), ConnectionState::Udp);
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_flag_of_rst_syn_fin_ack_counts() {
+        const FIN: u8 = 0x01;
+        const SYN: u8 = 0x02;
+        const RST: u8 = 0x04;
+        const PSH: u8 = 0x08;
+        const ACK: u8 = 0x10;
+        for (flags, event) in [
+            (RST | SYN | FIN | ACK, Event::Rst),
+            (SYN | FIN | ACK, Event::Syn),
+            (FIN | ACK | PSH, Event::Fin),
+            (ACK | PSH, Event::Ack),
+            (PSH, Event::Other),
+            (0, Event::Other),
+        ] {
+            assert_eq!(Event::from_flags(flags), event, "{flags:#04x}");
+        }
+    }
+
+    fn walk(steps: &[(Direction, Event)]) -> Vec<&'static str> {
+        let mut state = ConnectionState::None;
+        steps
+            .iter()
+            .map(|(direction, event)| {
+                state = next_state(*direction, state, *event);
+                state.name()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_nat_connection_that_the_client_closes_ends_in_time_wait() {
+        use Direction::{Inbound, Outbound};
+        let states = walk(&[
+            (Inbound, Event::Syn),
+            (Outbound, Event::Syn),
+            (Inbound, Event::Ack),
+            (Inbound, Event::Fin),
+            (Outbound, Event::Fin),
+        ]);
+        assert_eq!(states, ["SYN_RECV", "SYN_RECV", "ESTABLISHED", "CLOSE_WAIT", "TIME_WAIT"]);
+    }
+
+    #[test]
+    fn a_half_connection_that_the_client_closes_stays_in_fin_wait() {
+        use Direction::InboundOnly;
+        let states = walk(&[
+            (InboundOnly, Event::Syn),
+            (InboundOnly, Event::Ack),
+            (InboundOnly, Event::Fin),
+            (InboundOnly, Event::Ack),
+        ]);
+        assert_eq!(states, ["SYN_RECV", "ESTABLISHED", "FIN_WAIT", "FIN_WAIT"]);
+    }
+
+    #[test]
+    fn a_reset_in_syn_recv_closes_only_if_the_server_sent_it() {
+        use Direction::{Inbound, Outbound};
+        assert_eq!(walk(&[(Inbound, Event::Syn), (Inbound, Event::Rst)]), ["SYN_RECV", "SYN_RECV"]);
+        assert_eq!(walk(&[(Inbound, Event::Syn), (Outbound, Event::Rst)]), ["SYN_RECV", "CLOSE"]);
+    }
+}
