@@ -1,0 +1,138 @@
+//! The running table on disk, so that a sluiced that was killed comes back to what the dataplane runs: `running.toml`
+//! next to the socket, a services file whose first lines say which dataplane (instance) and which generation it is.
+//!
+//! A change is written as `running-next.toml` before it is sent, and takes the name `running.toml` once it is applied.
+//! Whichever moment sluiced dies at, one of the two files is what the dataplane has.
+
+use config::Services;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+const INSTANCE: &str = "# instance ";
+const GENERATION: &str = "# generation ";
+const HEAD: &str =
+    "# What the dataplane runs, kept by sluiced. Edits are overwritten: change services.toml and apply it.\n";
+
+/// Which table of which dataplane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// The run of the dataplane.
+    pub instance: u64,
+    /// The generation of its service table.
+    pub generation: u64,
+}
+
+/// The two files.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    directory: PathBuf,
+}
+
+impl Saved {
+    /// The files in the directory of the control socket.
+    pub fn beside(socket: &Path) -> Self {
+        Self { directory: socket.parent().unwrap_or(Path::new("/")).to_owned() }
+    }
+
+    /// Notes what is about to be sent.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn announce(&self, version: Version, services: &Services) -> io::Result<()> {
+        let temporary = self.path("running-next.toml.new");
+        let mut file = create(&temporary)?;
+        let Version { instance, generation } = version;
+        write!(file, "{HEAD}{INSTANCE}{instance:016x}\n{GENERATION}{generation}\n\n{}", services.to_toml())?;
+        fs::rename(temporary, self.path("running-next.toml"))
+    }
+
+    /// What was announced is in force.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn confirm(&self) -> io::Result<()> {
+        fs::rename(self.path("running-next.toml"), self.path("running.toml"))
+    }
+
+    /// What was announced was refused.
+    pub fn withdraw(&self) {
+        // Left behind it does no harm: the next announcement overwrites it.
+        let _ = fs::remove_file(self.path("running-next.toml"));
+    }
+
+    /// The table saved as this version, if there is one that can be read.
+    pub fn find(&self, version: Version) -> Option<Services> {
+        for name in ["running.toml", "running-next.toml"] {
+            let Ok(text) = fs::read_to_string(self.path(name)) else { continue };
+            if version_of(&text) != Some(version) {
+                continue;
+            }
+            match Services::parse(&text, name) {
+                Ok(services) => return Some(services),
+                Err(error) => log::warn!("saved running table not used: {error}"),
+            }
+        }
+        None
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+}
+
+/// A new file, mode 0600; one left behind is replaced.
+fn create(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+fn version_of(text: &str) -> Option<Version> {
+    let head = || text.lines().take_while(|line| line.starts_with('#'));
+    let instance = head().find_map(|line| u64::from_str_radix(line.strip_prefix(INSTANCE)?, 16).ok())?;
+    let generation = head().find_map(|line| line.strip_prefix(GENERATION)?.parse().ok())?;
+    Some(Version { instance, generation })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    const TEXT: &str = "[[service]]\nname = \"web\"\nprotocol = \"tcp\"\naddress = \"10.0.0.1:80\"\n";
+
+    fn directory(name: &str) -> Saved {
+        let path = std::env::temp_dir().join(format!("sluice-saved-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path).expect("a directory");
+        Saved::beside(&path.join("control.sock"))
+    }
+
+    #[test]
+    fn a_table_is_found_by_its_version_before_and_after_it_is_confirmed() {
+        let saved = directory("version");
+        let services = Services::parse(TEXT, "test").expect("a valid table");
+        let version = Version { instance: 0xfeed, generation: 3 };
+        assert_eq!(saved.find(version), None);
+        saved.announce(version, &services).expect("written");
+        assert_eq!(saved.find(version), Some(services.clone()), "killed before the dataplane's answer was read");
+        saved.confirm().expect("renamed");
+        saved.announce(Version { generation: 4, ..version }, &Services::default()).expect("written");
+        assert_eq!(saved.find(version), Some(services), "killed before the commit was sent");
+        assert_eq!(saved.find(Version { instance: 1, ..version }), None, "another run of the dataplane");
+        let mode = fs::metadata(saved.path("running.toml")).expect("the file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        fs::remove_dir_all(&saved.directory).expect("removed");
+    }
+
+    #[test]
+    fn a_damaged_file_is_not_used() {
+        let saved = directory("damaged");
+        fs::write(saved.path("running.toml"), "# instance 1\n# generation 2\nnonsense").expect("written");
+        assert_eq!(saved.find(Version { instance: 1, generation: 2 }), None);
+        fs::remove_dir_all(&saved.directory).expect("removed");
+    }
+}
