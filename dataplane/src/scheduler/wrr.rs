@@ -1,0 +1,83 @@
+//! Weighted round robin: walks round the list, choosing those whose weight reaches a threshold that sinks by the
+//! greatest common divisor of the weights with each round, and starts again from the largest. Weights 4:2 give A A B.
+
+use super::{Candidate, Cursor};
+
+/// What the weights say about the rounds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Steps {
+    /// The greatest common divisor of the weights: how far the threshold sinks; 0 = no weights.
+    divisor: u32,
+    /// The largest weight.
+    largest: u32,
+}
+
+impl Steps {
+    pub(super) fn of(candidates: &[Candidate]) -> Self {
+        candidates.iter().fold(Self::default(), |steps, candidate| steps.with(candidate.weight))
+    }
+
+    /// As it is with one more candidate of this weight.
+    fn with(self, weight: u32) -> Self {
+        let (mut divisor, mut rest) = (self.divisor, weight);
+        while rest != 0 {
+            (divisor, rest) = (rest, divisor % rest);
+        }
+        Self { divisor, largest: self.largest.max(weight) }
+    }
+
+    /// The threshold of a cycle's first round: of those it can take (1, 1 + divisor ...), the largest that someone
+    /// reaches; 0 if nobody has a weight.
+    fn top(&self) -> u32 {
+        self.largest.saturating_add(1).saturating_sub(self.divisor.max(1))
+    }
+
+    /// What becomes of a threshold when the weights change to these.
+    fn adjust(&self, threshold: u32) -> u32 {
+        if threshold == 0 || threshold > self.top() {
+            self.top()
+        } else if self.divisor > 1 {
+            threshold / self.divisor * self.divisor + 1
+        } else {
+            threshold
+        }
+    }
+}
+
+/// The threshold after adding all candidates, oldest (last) first, to an empty service.
+pub(super) fn first_threshold(candidates: &[Candidate]) -> u32 {
+    adjust_one_by_one(Steps::default(), 0, candidates.iter().rev())
+}
+
+pub(super) fn pick(steps: &Steps, cursor: &mut Cursor, candidates: &[Candidate]) -> Option<usize> {
+    if steps.top() == 0 {
+        return None;
+    }
+    let threshold = cursor.threshold.clamp(1, steps.top());
+    let next_threshold = if threshold > steps.divisor { threshold - steps.divisor } else { steps.top() };
+    let rest_of_round = candidates.iter().enumerate().skip(cursor.next as usize).map(|entry| (entry, threshold));
+    let next_round = candidates.iter().enumerate().map(|entry| (entry, next_threshold));
+    // The largest weight reaches any threshold, so the next round has one.
+    let ((index, _), reached) =
+        rest_of_round.chain(next_round).find(|((_, candidate), needed)| candidate.weight >= *needed)?;
+    (cursor.next, cursor.threshold) = (index as u32 + 1, reached);
+    Some(index)
+}
+
+/// Any change sends the cursor to the head of the list and fits the threshold to the new weights: once for all that
+/// was deleted or edited, then once for each real that was added, oldest first.
+pub(super) fn carry_over(cursor: &mut Cursor, new: &[Candidate], was_there: impl Fn(u32) -> bool) {
+    let kept = new.iter().filter(|candidate| was_there(candidate.slot));
+    let added = new.iter().rev().filter(|candidate| !was_there(candidate.slot));
+    let steps = kept.fold(Steps::default(), |steps, candidate| steps.with(candidate.weight));
+    cursor.threshold = adjust_one_by_one(steps, steps.adjust(cursor.threshold), added);
+    cursor.next = 0;
+}
+
+fn adjust_one_by_one<'a>(steps: Steps, threshold: u32, added: impl Iterator<Item = &'a Candidate>) -> u32 {
+    let add = |(steps, threshold): (Steps, u32), candidate: &Candidate| {
+        let steps = steps.with(candidate.weight);
+        (steps, steps.adjust(threshold))
+    };
+    added.fold((steps, threshold), add).1
+}
