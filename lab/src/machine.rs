@@ -1,0 +1,100 @@
+//! The machine configuration (`sluice.toml`) of a laboratory's director.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::Hugepages;
+use crate::paper::{DIRECTOR_LAN, DIRECTOR_WAN};
+
+/// The kernel end of the director's WAN port: the interface that becomes the router's.
+pub(crate) const WAN_CABLE: &str = "wan0";
+/// The kernel end of the director's LAN port: the interface that becomes a port of the segment's bridge.
+pub(crate) const LAN_CABLE: &str = "lan0";
+/// The kernel path of the WAN port, in the director's own namespace.
+pub(crate) const WAN_KERNEL_INTERFACE: &str = "sluice-wan";
+/// The kernel path of the LAN port.
+pub(crate) const LAN_KERNEL_INTERFACE: &str = "sluice-lan";
+
+/// A `sluice.toml` with the laboratory's two ports; [`Display`](fmt::Display) writes it out as TOML.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// The CPU of housekeeping.
+    pub main_lcore: u32,
+    /// The CPUs that forward.
+    pub workers: Vec<u32>,
+    /// The memory that DPDK runs on.
+    pub memory: Hugepages,
+    /// How much of it, MiB.
+    pub memory_mib: u64,
+    /// Capacity of the connection tables.
+    pub connections: u32,
+    /// What a worker does between empty polls: `spin`, `pause` or `sleep`.
+    pub idle: String,
+    /// MTU of both ports, bytes.
+    pub mtu: u16,
+    /// Further lines of the `[dataplane]` table.
+    pub dataplane: String,
+    /// Further tables, at the end.
+    pub more: String,
+    link: PathBuf,
+    socket: PathBuf,
+}
+
+impl Machine {
+    pub(crate) fn new(link: PathBuf, socket: PathBuf) -> Self {
+        Self {
+            main_lcore: 0,
+            workers: vec![1],
+            memory: Hugepages::not_wanted(),
+            memory_mib: 512,
+            connections: 100_000,
+            idle: "sleep".into(),
+            mtu: 1500,
+            dataplane: String::new(),
+            more: String::new(),
+            link,
+            socket,
+        }
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { main_lcore, workers, connections, idle, mtu, dataplane, more, link, socket, .. } = self;
+        let eal = self.memory.eal_arguments(self.memory_mib);
+        let (link, socket) = (link.display().to_string(), socket.display().to_string());
+        write!(
+            f,
+            r#"[dataplane]
+main_lcore = {main_lcore}
+workers = {workers:?}
+eal = {eal:?}
+connections = {connections}
+idle = {idle:?}
+{dataplane}
+
+[[port]]
+name = "wan"
+device = "net_tap0,iface={WAN_CABLE}"
+mac = "02:00:00:00:01:01"
+addresses = ["{DIRECTOR_WAN}/24"]
+kernel_interface = "{WAN_KERNEL_INTERFACE}"
+mtu = {mtu}
+
+[[port]]
+name = "lan"
+device = "net_tap1,iface={LAN_CABLE}"
+mac = "02:00:00:00:01:02"
+addresses = ["{DIRECTOR_LAN}/24"]
+kernel_interface = "{LAN_KERNEL_INTERFACE}"
+mtu = {mtu}
+
+[control]
+socket = {socket:?}
+link = {link:?}
+
+{more}
+"#
+        )
+    }
+}
