@@ -31,8 +31,9 @@ impl<'a> Document<'a> {
     /// Parses the text as TOML.
     pub(crate) fn parse(&self) -> Result<DeTable<'a>, ConfigError> {
         DeTable::parse(self.text).map(Spanned::into_inner).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
-            self.error(at, format!("this is not TOML: {}", error.message().replace('\n', ", ")))
+            let span = error.span().unwrap_or_default();
+            let reason = error.message().replace('\n', ", ");
+            self.error(span.start, format!("this is not TOML at {:?}: {reason}", self.written(span.clone())))
         })
     }
 
@@ -73,11 +74,6 @@ impl<'a> Section<'a> {
         Ok(root)
     }
 
-    /// Says what the section is called in refusals, as `service "web"`.
-    pub(crate) fn rename(&mut self, name: String) {
-        self.name = name;
-    }
-
     fn refuse_unknown(&self, what: &str, known: &[&str]) -> Result<(), ConfigError> {
         let unknown = self.table.keys().filter(|key| !known.contains(&key.get_ref().as_ref()));
         match unknown.min_by_key(|key| key.span().start) {
@@ -101,7 +97,8 @@ impl<'a> Section<'a> {
         Ok(Some(section))
     }
 
-    /// The tables `[[path]]` under `key`, called `what 1`, `what 2`... until renamed.
+    /// The tables `[[path]]` under `key`, called `service "web"` by their name, else `real 172.16.0.2:80` by their
+    /// address or prefix, else `route 1` by their place.
     pub(crate) fn tables(&self, key: &str, path: &str, known: &[&str]) -> Result<Vec<Section<'a>>, ConfigError> {
         let Some(value) = self.table.get(key) else { return Ok(Vec::new()) };
         let wrong = |at| self.refuse_at(at, format!("{key} must be a list of tables, write [[{path}]] for each"));
@@ -109,7 +106,7 @@ impl<'a> Section<'a> {
         let mut sections = Vec::with_capacity(array.len());
         for (index, entry) in array.iter().enumerate() {
             let DeValue::Table(table) = entry.get_ref() else { return Err(wrong(entry.span().start)) };
-            let name = self.child_name(&format!("{key} {}", index + 1));
+            let name = self.child_name(&format!("{key} {}", label(table).unwrap_or_else(|| (index + 1).to_string())));
             let section = Section { document: self.document, table, start: entry.span().start, name };
             section.refuse_unknown("key", known)?;
             sections.push(section);
@@ -117,8 +114,7 @@ impl<'a> Section<'a> {
         Ok(sections)
     }
 
-    /// The name of a section inside this one.
-    pub(crate) fn child_name(&self, name: &str) -> String {
+    fn child_name(&self, name: &str) -> String {
         if self.name.is_empty() { name.to_owned() } else { format!("{}, {name}", self.name) }
     }
 
@@ -210,6 +206,17 @@ impl<'a> Section<'a> {
     pub(crate) fn required<T>(&self, key: &str, allowed: &str, value: Option<T>) -> Result<T, ConfigError> {
         value.ok_or_else(|| self.missing(key, allowed))
     }
+}
+
+/// What tells a table from its siblings.
+fn label(table: &DeTable<'_>) -> Option<String> {
+    const LONGEST: usize = 80;
+    let text = |key| {
+        table.get(key).and_then(|value| value.get_ref().as_str()).filter(|text| (1..=LONGEST).contains(&text.len()))
+    };
+    let plain = |text: &&str| !text.chars().any(|c| c.is_control() || c.is_whitespace());
+    let name = text("name").map(|name| format!("{name:?}"));
+    name.or_else(|| text("address").or_else(|| text("prefix")).filter(plain).map(str::to_owned))
 }
 
 fn integer(value: &DeInteger<'_>) -> Option<u32> {

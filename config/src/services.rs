@@ -123,8 +123,8 @@ fn services(root: &Section<'_>) -> Result<Vec<NamedService>, ConfigError> {
     let mut names = Unique::new();
     let mut keys = Unique::new();
     let mut services = Vec::new();
-    for mut section in root.tables("service", "service", &SERVICE)? {
-        let named = service(&mut section)?;
+    for section in root.tables("service", "service", &SERVICE)? {
+        let named = service(&section)?;
         let owner = format!("service {:?}", named.name);
         names.claim(&section, "name", named.name.clone(), format_args!("{:?}", named.name), "an earlier service")?;
         let key = named.service.key;
@@ -134,10 +134,9 @@ fn services(root: &Section<'_>) -> Result<Vec<NamedService>, ConfigError> {
     Ok(services)
 }
 
-fn service(section: &mut Section<'_>) -> Result<NamedService, ConfigError> {
+fn service(section: &Section<'_>) -> Result<NamedService, ConfigError> {
     let name = section.text("name", rules::NAME, |text| rules::is_name(text).then(|| text.to_owned()))?;
     let name = section.required("name", rules::NAME, name)?;
-    section.rename(format!("service {name:?}"));
     let protocol = section.parsed::<Protocol>("protocol", PROTOCOLS)?;
     let protocol = section.required("protocol", PROTOCOLS, protocol)?;
     let key = ServiceKey { protocol, address: endpoint(section)? };
@@ -151,9 +150,8 @@ fn service(section: &mut Section<'_>) -> Result<NamedService, ConfigError> {
 fn reals(service: &Section<'_>, key: &ServiceKey, method: ForwardMethod) -> Result<Vec<RealServer>, ConfigError> {
     let mut addresses = Unique::new();
     let mut reals = Vec::new();
-    for mut section in service.tables("real", "service.real", &REAL)? {
+    for section in service.tables("real", "service.real", &REAL)? {
         let address = endpoint(&section)?;
-        section.rename(service.child_name(&format!("real {address}")));
         let weight = section.number("weight", 0..=RealServer::MAX_WEIGHT)?.unwrap_or(1);
         let method = section.parsed("method", METHODS)?.unwrap_or(method);
         let real = RealServer { address, method, weight };

@@ -130,8 +130,8 @@ fn ports(root: &Section<'_>) -> Result<Vec<Port>, ConfigError> {
     let (mut names, mut devices, mut macs) = (Unique::new(), Unique::new(), Unique::new());
     let (mut interfaces, mut addresses) = (Unique::new(), Unique::new());
     let mut ports = Vec::with_capacity(sections.len());
-    for mut section in sections {
-        let port = port(&mut section)?;
+    for section in sections {
+        let port = port(&section)?;
         let owner = format!("port {:?}", port.name);
         names.claim(&section, "name", port.name.clone(), format_args!("{:?}", port.name), "an earlier port")?;
         devices.claim(&section, "device", port.device.clone(), format_args!("{:?}", port.device), &owner)?;
@@ -149,11 +149,10 @@ fn ports(root: &Section<'_>) -> Result<Vec<Port>, ConfigError> {
     Ok(ports)
 }
 
-fn port(section: &mut Section<'_>) -> Result<Port, ConfigError> {
+fn port(section: &Section<'_>) -> Result<Port, ConfigError> {
     let is_port_name = |text: &str| rules::is_name(text) && text.len() <= 31;
     let name = section.text("name", PORT_NAME, |text| is_port_name(text).then(|| text.to_owned()))?;
     let name = section.required("name", PORT_NAME, name)?;
-    section.rename(format!("port {name:?}"));
     let is_device = |text: &str| (1..=255).contains(&text.len()) && !text.chars().any(char::is_control);
     let device = section.text("device", DEVICE, |text| is_device(text).then(|| text.to_owned()))?;
     let device = section.required("device", DEVICE, device)?;
@@ -222,9 +221,8 @@ fn refuse_own(section: &Section<'_>, key: &str, address: Ipv4Addr, ports: &[Port
 fn routes(root: &Section<'_>, ports: &[Port]) -> Result<Vec<Route>, ConfigError> {
     let mut prefixes = Unique::new();
     let mut routes = Vec::new();
-    for mut section in root.tables("route", "route", &ROUTE)? {
+    for section in root.tables("route", "route", &ROUTE)? {
         let prefix = prefix(&section)?;
-        section.rename(format!("route {prefix}"));
         prefixes.claim(&section, "prefix", prefix, format_args!("\"{prefix}\""), "an earlier route")?;
         let port = port_reference(&section, ports)?;
         let via = host(&section, "via")?;
@@ -249,10 +247,9 @@ fn prefix(section: &Section<'_>) -> Result<Prefix, ConfigError> {
 fn neighbors(root: &Section<'_>, ports: &[Port]) -> Result<Vec<Neighbor>, ConfigError> {
     let mut known = Unique::new();
     let mut neighbors = Vec::new();
-    for mut section in root.tables("neighbor", "neighbor", &NEIGHBOR)? {
+    for section in root.tables("neighbor", "neighbor", &NEIGHBOR)? {
         let address = host(&section, "address")?;
         let address = section.required("address", HOST, address)?;
-        section.rename(format!("neighbor {address}"));
         let port = port_reference(&section, ports)?;
         let mac = mac(&section)?;
         let mac = section.required("mac", MAC, mac)?;
