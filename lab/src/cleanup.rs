@@ -1,8 +1,8 @@
 //! What a laboratory leaves on the machine, and its removal whatever happens to the process that made it.
 //!
 //! All of it can be found by name: `sl<pid>.<number>` names the laboratory, `sl<pid>.<number>-<node>` its network
-//! namespaces, `/tmp/sl<pid>.<number>` its folder and `/dev/shm/sl<pid>.<number>.link` the director's shared memory. So
-//! what a killed process left can be told from what a running one still uses.
+//! namespaces, `/tmp/sl<pid>.<number>` its folder `/dev/shm/sl<pid>.<number>.link` the director's shared memory and
+//! `/run/dpdk/sl<pid>.<number>` its EAL files. So what a killed process left can be told from what a running one uses.
 
 use std::fs;
 use std::io;
@@ -23,6 +23,7 @@ use crate::{LabError, Result, hugepages, wait_until};
 
 const NAMESPACES: &str = "/run/netns";
 const SHARED_MEMORY: &str = "/dev/shm";
+const DPDK: &str = "/run/dpdk";
 /// In the folder of a laboratory that outlives its process on purpose.
 const KEEP_MARK: &str = "keep";
 
@@ -61,6 +62,11 @@ impl Footprint {
         Path::new(SHARED_MEMORY).join(format!("{}.link", self.name))
     }
 
+    /// Where EAL keeps its run-time files, given the laboratory's name as file prefix.
+    fn dpdk_folder(&self) -> PathBuf {
+        Path::new(DPDK).join(&self.name)
+    }
+
     pub(crate) fn namespace(&self, node: &str) -> String {
         format!("{}-{node}", self.name)
     }
@@ -83,6 +89,7 @@ impl Footprint {
         }
         hugepages::give_back(&self.folder())?;
         gone(&self.link(), fs::remove_file(self.link()))?;
+        gone(&self.dpdk_folder(), fs::remove_dir_all(self.dpdk_folder()))?;
         gone(&self.folder(), fs::remove_dir_all(self.folder()))?;
         ended
     }
@@ -127,17 +134,27 @@ fn remove_where(condition: impl Fn(&Footprint) -> bool) -> Result<Vec<String>> {
     Ok(removed)
 }
 
+/// The names of what is left on this machine of the laboratory `name`: namespaces, folders, files.
+pub fn left_of(name: &str) -> Vec<String> {
+    everything().filter(|entry| laboratory_of(entry).as_deref() == Some(name)).collect()
+}
+
 /// Every laboratory of which something is on this machine.
 fn found() -> Vec<Footprint> {
-    let folders = [PathBuf::from(NAMESPACES), PathBuf::from(SHARED_MEMORY), std::env::temp_dir()];
-    let mut names: Vec<String> = folders.iter().flat_map(|folder| names_in(folder)).filter_map(laboratory_of).collect();
+    let mut names: Vec<String> = everything().filter_map(|entry| laboratory_of(&entry)).collect();
     names.sort();
     names.dedup();
     names.into_iter().map(|name| Footprint { name }).collect()
 }
 
+/// What is in the folders where laboratories leave something.
+fn everything() -> impl Iterator<Item = String> {
+    let folders = [NAMESPACES.into(), SHARED_MEMORY.into(), DPDK.into(), std::env::temp_dir()];
+    folders.into_iter().flat_map(|folder: PathBuf| names_in(&folder))
+}
+
 /// The laboratory that a namespace, folder or file belongs to, by its name.
-fn laboratory_of(name: String) -> Option<String> {
+fn laboratory_of(name: &str) -> Option<String> {
     let base = name.split('-').next()?;
     let base = base.strip_suffix(".link").unwrap_or(base);
     owner(base).map(|_| base.to_owned())
@@ -236,7 +253,7 @@ mod tests {
             ("other", None),
         ];
         for (name, laboratory) in cases {
-            assert_eq!(laboratory_of(name.into()).as_deref(), laboratory, "{name}");
+            assert_eq!(laboratory_of(name).as_deref(), laboratory, "{name}");
         }
     }
 }

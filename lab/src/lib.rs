@@ -29,7 +29,7 @@ mod real;
 mod topology;
 mod wait;
 
-pub use cleanup::{end_all, sweep};
+pub use cleanup::{end_all, left_of, sweep};
 pub use command::Output;
 pub use error::{LabError, Result};
 pub use http::{Answer, Load};

@@ -36,12 +36,13 @@ pub struct Machine {
     pub dataplane: String,
     /// Further tables, at the end.
     pub more: String,
+    name: String,
     link: PathBuf,
     socket: PathBuf,
 }
 
 impl Machine {
-    pub(crate) fn new(link: PathBuf, socket: PathBuf) -> Self {
+    pub(crate) fn new(name: &str, link: PathBuf, socket: PathBuf) -> Self {
         Self {
             main_lcore: 0,
             workers: vec![1],
@@ -52,6 +53,7 @@ impl Machine {
             mtu: 1500,
             dataplane: String::new(),
             more: String::new(),
+            name: name.into(),
             link,
             socket,
         }
@@ -61,7 +63,8 @@ impl Machine {
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { main_lcore, workers, connections, idle, mtu, dataplane, more, link, socket, .. } = self;
-        let eal = self.memory.eal_arguments(self.memory_mib);
+        let mut eal = self.memory.eal_arguments(self.memory_mib);
+        eal.extend(["--file-prefix".into(), self.name.clone()]);
         let (link, socket) = (link.display().to_string(), socket.display().to_string());
         write!(
             f,

@@ -136,7 +136,7 @@ impl Lab {
     /// The configuration of this laboratory's director, on ordinary memory pages; its fields may be changed before it
     /// is written out.
     pub fn machine(&self) -> Machine {
-        Machine::new(self.footprint.link(), self.folder().join("control.sock"))
+        Machine::new(self.name(), self.footprint.link(), self.folder().join("control.sock"))
     }
 
     /// Hugepages of `mib` MiB for the director of this laboratory; pages that had to be added to the machine's pool go

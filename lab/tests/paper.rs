@@ -2,11 +2,10 @@
 //! nothing stays behind. Needs root.
 
 use std::net::SocketAddrV4;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use lab::{CLIENT, DIRECT_VIP, Lab, REALS, ROUTER_LAN, Result, TUNNEL_VIP, wait_until};
+use lab::{CLIENT, DIRECT_VIP, Lab, REALS, ROUTER_LAN, Result, TUNNEL_VIP, left_of, wait_until};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -154,12 +153,4 @@ fn signal(child: &Child, name: &str) -> Result<()> {
     let sent = Command::new("kill").args(["-s", name, &child.id().to_string()]).status();
     assert!(sent.is_ok_and(|status| status.success()), "kill -s {name}");
     Ok(())
-}
-
-/// Namespaces, folders and files that carry the laboratory's name.
-fn left_of(name: &str) -> Vec<String> {
-    let folders = [Path::new("/run/netns"), Path::new("/dev/shm"), &std::env::temp_dir()];
-    let entries = folders.iter().filter_map(|folder| folder.read_dir().ok()).flatten();
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    names.filter(|entry| entry == name || entry.starts_with(&format!("{name}-"))).collect()
 }
