@@ -5,7 +5,9 @@
 //! [`Request::Hello`] ends whatever an earlier session left half-way.
 
 use crate::drop_reason::DropReason;
-use crate::model::{ForwardMethod, MacAddress, Neighbor, Protocol, RealServer, Route, SchedulerKind, ServiceKey, Timeouts};
+use crate::model::{
+    ForwardMethod, MacAddress, Neighbor, Protocol, RealServer, Route, SchedulerKind, ServiceKey, Timeouts,
+};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// The two tables that control pushes.
@@ -199,7 +201,9 @@ impl Refusal {
             Self::DuplicateService => "two services share protocol, address and port",
             Self::DuplicateReal => "two reals of one service share address and port",
             Self::TooManyServices => "there are more services than the dataplane has slots",
-            Self::TooManyReals => "there are more reals than the dataplane has slots (removed ones keep theirs while connections last)",
+            Self::TooManyReals => {
+                "there are more reals than the dataplane has slots (removed ones keep theirs while connections last)"
+            }
             Self::TooLarge => "the transaction is larger than the dataplane accepts",
             Self::UnknownPort => "a route or neighbour names a port that does not exist",
             Self::PortDiffers => "a tunnel or direct real has another port than its service",
