@@ -1,1 +1,18 @@
-//! (in work)
+//! The service table: built on the main lcore, immutable, stamped with a generation, read by all workers.
+//!
+//! [`Slots`] gives each service and each real a slot that stays the same over table changes; [`ServiceTable`] is what
+//! a packet is looked up in, by key and by slot; [`Cursors`] is one worker's round-robin state; [`directory`] shows
+//! the slots to control.
+
+mod cursors;
+pub mod directory;
+pub(crate) mod index;
+mod slots;
+mod table;
+
+pub use cursors::Cursors;
+pub use slots::{Assignment, RECLAIM_AFTER_MS, Real, RealChange, RealState, Reclaimed, ServiceRow, Slots};
+pub use table::{RealEntry, ServiceEntry, ServiceTable};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,268 @@
+//! The table that packets are looked up in.
+
+use super::Cursors;
+use super::index::{AddressSet, KeyIndex};
+use super::slots::{Assignment, RealState, Slots};
+use crate::scheduler::{Candidate, Change, Cursor, Load, Scheduler};
+use link::message::ConnectionState;
+use link::model::{self, ForwardMethod, Protocol, ServiceKey, Timeouts};
+
+/// A real, as the path of a packet needs it. Half a cache line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(align(32))]
+pub struct RealEntry {
+    /// Its address, host byte order.
+    pub address: u32,
+    /// 0 = quiesced.
+    pub weight: u32,
+    /// Which owner of the slot it is.
+    pub generation: u32,
+    /// The slot of its service.
+    pub service: u32,
+    /// Its port, host byte order.
+    pub port: u16,
+    /// How packets reach it.
+    pub method: ForwardMethod,
+    /// In the table. If not, packets of its connections are not forwarded.
+    pub available: bool,
+}
+
+const _: () = assert!(size_of::<RealEntry>() == 32);
+
+impl RealEntry {
+    const FREE: Self = Self {
+        address: 0,
+        weight: 0,
+        generation: 0,
+        service: u32::MAX,
+        port: 0,
+        method: ForwardMethod::Direct,
+        available: false,
+    };
+}
+
+/// A service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceEntry {
+    /// Protocol, VIP and port.
+    pub key: ServiceKey,
+    /// Its slot.
+    pub slot: u32,
+    /// The generation of the table in which its scheduler or its reals last changed.
+    pub revision: u64,
+    /// Chooses among the candidates.
+    pub scheduler: Scheduler,
+    /// Its live reals, newest first.
+    pub candidates: Box<[Candidate]>,
+}
+
+impl ServiceEntry {
+    /// The slot of the real that a new connection gets now; `None` if none has a weight.
+    #[inline]
+    pub fn pick(&self, cursors: &mut Cursors, load: &impl Load) -> Option<u32> {
+        let (worker, cursor) = cursors.of(self.slot)?;
+        self.choose(cursor, worker, load)
+    }
+
+    /// What [`ServiceEntry::pick`] would give, changing nothing.
+    pub fn peek(&self, cursors: &Cursors, load: &impl Load) -> Option<u32> {
+        let (worker, mut cursor) = cursors.copy_of(self.slot)?;
+        self.choose(&mut cursor, worker, load)
+    }
+
+    fn choose(&self, cursor: &mut Cursor, worker: u16, load: &impl Load) -> Option<u32> {
+        let index = self.scheduler.pick(cursor, worker, &self.candidates, load)?;
+        self.candidates.get(index).map(|candidate| candidate.slot)
+    }
+}
+
+/// A version of the table.
+#[derive(Debug)]
+pub struct ServiceTable {
+    generation: u64,
+    /// Milliseconds by state, in the order of [`ConnectionState::ALL`].
+    timeouts: [u32; ConnectionState::ALL.len()],
+    /// By service slot.
+    services: Vec<Option<ServiceEntry>>,
+    by_key: KeyIndex,
+    vips: AddressSet,
+    /// By real slot.
+    reals: Vec<RealEntry>,
+}
+
+/// Never 0, as the protocol is not.
+#[inline]
+fn index_key(protocol: Protocol, vip: u32, port: u16) -> u64 {
+    u64::from(protocol.number()) << 48 | u64::from(vip) << 16 | u64::from(port)
+}
+
+impl ServiceTable {
+    /// The table before the first one: no services, default timeouts, generation 0.
+    pub fn empty() -> Self {
+        Self {
+            generation: 0,
+            timeouts: milliseconds(&Timeouts::default()),
+            services: Vec::new(),
+            by_key: KeyIndex::new(&[]),
+            vips: AddressSet::new(&[]),
+            reals: Vec::new(),
+        }
+    }
+
+    /// Builds the table `generation` from what control wants (`wanted`) and the slots it was given by
+    /// [`Slots::assign`] just now. `previous` is the table that it will replace.
+    pub fn build(
+        generation: u64,
+        wanted: &model::ServiceTable,
+        assignment: &Assignment,
+        slots: &Slots,
+        previous: &Self,
+    ) -> Self {
+        let reals = real_entries(slots);
+        let mut services = Vec::new();
+        let mut real_slots = assignment.reals.as_slice();
+        for (service, &slot) in wanted.services.iter().zip(&assignment.services) {
+            let (own, rest) = real_slots.split_at_checked(service.reals.len()).unwrap_or_default();
+            real_slots = rest;
+            let candidates: Box<[_]> = own
+                .iter()
+                .zip(&service.reals)
+                .rev()
+                .map(|(&slot, real)| Candidate { slot, weight: real.weight })
+                .collect();
+            let scheduler = Scheduler::new(service.scheduler, &candidates);
+            let mut entry = ServiceEntry { key: service.key, slot, revision: generation, scheduler, candidates };
+            if let Some(before) = previous.service(slot)
+                && previous.is_same_as(before, &entry, &reals)
+            {
+                entry.revision = before.revision;
+            }
+            let index = slot as usize;
+            if services.len() <= index {
+                services.resize(index + 1, None);
+            }
+            services[index] = Some(entry);
+        }
+        let keys: Vec<_> = services.iter().flatten().map(|entry| (entry_key(entry), entry.slot)).collect();
+        let vips: Vec<_> = services.iter().flatten().map(|entry| entry.key.address.ip().to_bits()).collect();
+        Self {
+            generation,
+            timeouts: milliseconds(&wanted.timeouts),
+            services,
+            by_key: KeyIndex::new(&keys),
+            vips: AddressSet::new(&vips),
+            reals,
+        }
+    }
+
+    /// Its version.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Milliseconds for which a connection in `state` is kept without a packet.
+    #[inline]
+    pub fn timeout_ms(&self, state: ConnectionState) -> u32 {
+        self.timeouts[state as usize]
+    }
+
+    /// The service on this protocol, address and port (host byte order).
+    #[inline]
+    pub fn lookup(&self, protocol: Protocol, vip: u32, port: u16) -> Option<&ServiceEntry> {
+        self.service(self.by_key.find(index_key(protocol, vip, port))?)
+    }
+
+    /// Whether some service has this address (host byte order).
+    #[inline]
+    pub fn is_virtual(&self, address: u32) -> bool {
+        self.vips.contains(address)
+    }
+
+    /// The service in a slot.
+    #[inline]
+    pub fn service(&self, slot: u32) -> Option<&ServiceEntry> {
+        self.services.get(slot as usize)?.as_ref()
+    }
+
+    /// The real in a slot, if it is still the owner with this generation. It may have left the table, see
+    /// [`RealEntry::available`].
+    #[inline]
+    pub fn real(&self, slot: u32, generation: u32) -> Option<&RealEntry> {
+        self.reals.get(slot as usize).filter(|real| real.generation == generation)
+    }
+
+    /// The real in a slot, whichever it is, for a slot that [`ServiceEntry::pick`] gave.
+    #[inline]
+    pub fn real_at(&self, slot: u32) -> Option<&RealEntry> {
+        self.reals.get(slot as usize)
+    }
+
+    /// Its services, in the order of slots.
+    pub fn services(&self) -> impl Iterator<Item = &ServiceEntry> {
+        self.services.iter().flatten()
+    }
+
+    /// Its virtual addresses (host byte order), each once, in no order.
+    pub fn virtual_addresses(&self) -> impl Iterator<Item = u32> + '_ {
+        self.vips.iter()
+    }
+
+    /// Carries a worker's cursor of a service over from `old` to this table.
+    pub(super) fn carry_over(&self, entry: &ServiceEntry, cursor: &mut Cursor, old: &Self) {
+        let Some(before) = old.service(entry.slot).filter(|before| before.key == entry.key) else {
+            *cursor = Cursor::default();
+            return;
+        };
+        if before.scheduler.kind() != entry.scheduler.kind() {
+            *cursor = Cursor::default();
+        } else if before.revision != entry.revision {
+            let has = |table: &Self, real| {
+                table.real_at(real).is_some_and(|real| real.available && real.service == entry.slot)
+            };
+            let change = Change {
+                old: &before.candidates,
+                new: &entry.candidates,
+                was_there: |real| has(old, real),
+                is_there: |real| has(self, real),
+            };
+            entry.scheduler.carry_over(cursor, &change);
+        }
+    }
+
+    /// Whether a service is the same here, as `before`, and in a newer table, as `after` with its `reals`.
+    fn is_same_as(&self, before: &ServiceEntry, after: &ServiceEntry, reals: &[RealEntry]) -> bool {
+        let same_real = |candidate: &Candidate| {
+            let slot = candidate.slot as usize;
+            self.reals.get(slot).is_some() && self.reals.get(slot) == reals.get(slot)
+        };
+        before.key == after.key
+            && before.scheduler.kind() == after.scheduler.kind()
+            && before.candidates == after.candidates
+            && after.candidates.iter().all(same_real)
+    }
+}
+
+fn entry_key(entry: &ServiceEntry) -> u64 {
+    index_key(entry.key.protocol, entry.key.address.ip().to_bits(), entry.key.address.port())
+}
+
+fn milliseconds(timeouts: &Timeouts) -> [u32; ConnectionState::ALL.len()] {
+    timeouts.entries().map(|(_, seconds)| seconds.saturating_mul(1_000))
+}
+
+fn real_entries(slots: &Slots) -> Vec<RealEntry> {
+    let mut entries = Vec::new();
+    for (slot, real) in slots.reals() {
+        entries.resize(slot as usize, RealEntry::FREE);
+        entries.push(RealEntry {
+            address: real.server.address.ip().to_bits(),
+            weight: real.server.weight,
+            generation: real.generation,
+            service: real.service,
+            port: real.server.address.port(),
+            method: real.server.method,
+            available: real.state == RealState::Live,
+        });
+    }
+    entries
+}

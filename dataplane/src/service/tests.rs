@@ -1,0 +1,314 @@
+//! Slots over table changes, look-ups against a plain search, cursors over versions.
+
+use super::{Cursors, RECLAIM_AFTER_MS, RealChange, RealState, ServiceTable, Slots};
+use crate::scheduler::Load;
+use link::message::{ConnectionState, Refusal};
+use link::model::{self, ForwardMethod, Protocol, RealServer, SchedulerKind, Service, ServiceKey, Timeouts};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+struct NoLoad;
+
+impl Load for NoLoad {
+    fn active(&self, _: u32) -> u32 {
+        0
+    }
+
+    fn inactive(&self, _: u32) -> u32 {
+        0
+    }
+}
+
+fn key(protocol: Protocol, vip: u8, port: u16) -> ServiceKey {
+    ServiceKey { protocol, address: SocketAddrV4::new(Ipv4Addr::new(10, 9, 9, vip), port) }
+}
+
+fn real(host: u8, weight: u32) -> RealServer {
+    RealServer { address: SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, host), 80), method: ForwardMethod::Nat, weight }
+}
+
+fn web(scheduler: SchedulerKind, hosts: &[u8]) -> Service {
+    let reals = hosts.iter().map(|host| real(*host, 1)).collect();
+    Service { key: key(Protocol::Tcp, 1, 80), scheduler, reals }
+}
+
+fn table(services: Vec<Service>) -> model::ServiceTable {
+    model::ServiceTable { timeouts: Timeouts::default(), services }
+}
+
+fn rr(hosts: &[u8]) -> model::ServiceTable {
+    table(vec![web(SchedulerKind::RoundRobin, hosts)])
+}
+
+/// The main lcore's part, with one worker.
+struct Bench {
+    slots: Slots,
+    now: u64,
+    table: ServiceTable,
+    cursors: Cursors,
+}
+
+impl Bench {
+    fn new(max_services: u32, max_reals: u32) -> Self {
+        let slots = Slots::new(max_services, max_reals);
+        Self { slots, now: 0, table: ServiceTable::empty(), cursors: Cursors::new(0, max_services) }
+    }
+
+    fn apply(&mut self, wanted: &model::ServiceTable) -> Result<super::Assignment, Refusal> {
+        let assignment = self.slots.assign(wanted, self.now)?;
+        let generation = self.table.generation() + 1;
+        let table = ServiceTable::build(generation, wanted, &assignment, &self.slots, &self.table);
+        self.cursors.carry_over(&self.table, &table);
+        self.table = table;
+        Ok(assignment)
+    }
+
+    fn picks(&mut self, count: usize) -> Vec<u8> {
+        let vip = Ipv4Addr::new(10, 9, 9, 1).to_bits();
+        let entry = self.table.lookup(Protocol::Tcp, vip, 80).expect("the service");
+        (0..count)
+            .filter_map(|_| entry.pick(&mut self.cursors, &NoLoad))
+            .filter_map(|slot| self.table.real_at(slot))
+            .map(|real| real.address as u8)
+            .collect()
+    }
+}
+
+#[test]
+fn slots_stay_when_the_table_changes_around_them() {
+    let mut bench = Bench::new(4, 8);
+    assert_eq!(bench.apply(&rr(&[2, 3])).expect("room").reals, [0, 1]);
+    let other = Service { key: key(Protocol::Udp, 2, 53), ..web(SchedulerKind::LeastConnection, &[2]) };
+    let assignment = bench.apply(&table(vec![other, web(SchedulerKind::RoundRobin, &[4, 3, 2])])).expect("room");
+    assert_eq!((assignment.services, assignment.reals), (vec![1, 0], vec![2, 3, 1, 0]));
+}
+
+#[test]
+fn an_assignment_tells_what_changed() {
+    let mut bench = Bench::new(4, 8);
+    let first = bench.apply(&rr(&[2, 3])).expect("room");
+    assert_eq!(first.changed_services, [0]);
+    assert_eq!(first.changed_reals, [0, 1].map(|slot| RealChange { slot, fresh: true }));
+    let same = bench.apply(&rr(&[2, 3])).expect("room");
+    assert_eq!((same.changed_services, same.changed_reals), (vec![], vec![]));
+    let mut edited = rr(&[3]);
+    edited.services[0].reals[0].weight = 9;
+    edited.services[0].scheduler = SchedulerKind::LeastConnection;
+    let third = bench.apply(&edited).expect("room");
+    assert_eq!(third.changed_services, [0]);
+    assert_eq!(third.changed_reals, [1, 0].map(|slot| RealChange { slot, fresh: false }));
+}
+
+#[test]
+fn a_removed_real_keeps_its_slot_while_it_has_connections() {
+    let mut bench = Bench::new(1, 2);
+    bench.apply(&rr(&[2, 3])).expect("room");
+    bench.apply(&rr(&[2])).expect("room");
+    assert_eq!(bench.slots.real(1).map(|real| real.state), Some(RealState::Removed { idle_since: 0 }));
+    assert_eq!(bench.apply(&rr(&[2, 4])), Err(Refusal::TooManyReals));
+    let used_until = 60_000;
+    assert_eq!(bench.slots.reclaim(used_until, |slot| slot == 1).reals, []);
+    assert_eq!(bench.slots.reclaim(used_until + RECLAIM_AFTER_MS - 1, |_| false).reals, []);
+    assert_eq!(bench.slots.reclaim(used_until + RECLAIM_AFTER_MS, |_| false).reals, [1]);
+    assert_eq!(bench.apply(&rr(&[2, 4])).map(|assignment| assignment.reals), Ok(vec![0, 1]));
+}
+
+#[test]
+fn a_real_that_comes_back_in_time_has_its_old_slot_and_generation() {
+    let mut bench = Bench::new(1, 4);
+    bench.apply(&rr(&[2, 3])).expect("room");
+    let before = *bench.table.real_at(1).expect("slot 1");
+    bench.apply(&rr(&[2])).expect("room");
+    assert!(!bench.table.real(1, before.generation).expect("still known").available);
+    let back = bench.apply(&rr(&[2, 3])).expect("room");
+    assert_eq!(back.changed_reals, [RealChange { slot: 1, fresh: false }]);
+    assert_eq!(bench.table.real(1, before.generation), Some(&before));
+}
+
+#[test]
+fn the_next_owner_of_a_slot_has_another_generation() {
+    let mut bench = Bench::new(1, 2);
+    bench.apply(&rr(&[2, 3])).expect("room");
+    let old = bench.table.real_at(1).expect("slot 1").generation;
+    bench.apply(&rr(&[2])).expect("room");
+    bench.slots.reclaim(RECLAIM_AFTER_MS, |_| false);
+    bench.apply(&rr(&[2, 4])).expect("room");
+    assert_eq!(bench.table.real(1, old), None);
+    assert_eq!(bench.table.real_at(1).map(|real| real.address as u8), Some(4));
+}
+
+#[test]
+fn a_service_keeps_its_slot_until_its_last_real_lost_its_own() {
+    let mut bench = Bench::new(2, 4);
+    bench.apply(&rr(&[2])).expect("room");
+    assert_eq!(bench.apply(&table(vec![])).expect("room").freed_services, []);
+    assert!(bench.table.lookup(Protocol::Tcp, Ipv4Addr::new(10, 9, 9, 1).to_bits(), 80).is_none());
+    assert!(bench.slots.service(0).is_some());
+    let reclaimed = bench.slots.reclaim(RECLAIM_AFTER_MS, |_| false);
+    assert_eq!((reclaimed.reals, reclaimed.services), (vec![0], vec![0]));
+    assert!(bench.slots.service(0).is_none());
+}
+
+#[test]
+fn a_service_without_reals_loses_its_slot_at_once() {
+    let mut bench = Bench::new(1, 1);
+    bench.apply(&rr(&[])).expect("room");
+    assert_eq!(bench.apply(&table(vec![])).expect("room").freed_services, [0]);
+    bench.apply(&rr(&[2])).expect("room again");
+}
+
+/// Every row, of two services at most.
+fn rows(slots: &Slots) -> (Vec<Option<super::ServiceRow>>, Vec<(u32, super::Real)>) {
+    let services = (0..2).map(|slot| slots.service(slot).copied()).collect();
+    (services, slots.reals().map(|(slot, real)| (slot, *real)).collect())
+}
+
+#[test]
+fn a_refused_table_changes_nothing() {
+    let mut bench = Bench::new(2, 3);
+    bench.apply(&rr(&[2, 3])).expect("room");
+    let before = rows(&bench.slots);
+    let twice = table(vec![web(SchedulerKind::RoundRobin, &[5]), web(SchedulerKind::RoundRobin, &[6])]);
+    let udp = |port| Service { key: key(Protocol::Udp, 1, port), ..web(SchedulerKind::RoundRobin, &[]) };
+    for (wanted, refusal) in [
+        (twice, Refusal::DuplicateService),
+        (rr(&[5, 6, 5]), Refusal::DuplicateReal),
+        (table(vec![udp(1), udp(2)]), Refusal::TooManyServices),
+        (rr(&[5, 6]), Refusal::TooManyReals),
+    ] {
+        assert_eq!(bench.apply(&wanted), Err(refusal));
+        assert_eq!(rows(&bench.slots), before);
+    }
+    bench.apply(&rr(&[2, 3, 5])).expect("the last free slot");
+}
+
+#[test]
+fn the_empty_table_finds_nothing_and_has_the_default_timeouts() {
+    let table = ServiceTable::empty();
+    assert!(table.lookup(Protocol::Tcp, 1, 1).is_none());
+    assert!(!table.is_virtual(1));
+    assert!(table.real_at(0).is_none());
+    assert_eq!(table.timeout_ms(ConnectionState::Established), 900_000);
+    assert_eq!(table.timeout_ms(ConnectionState::Udp), 300_000);
+}
+
+#[test]
+fn reals_are_served_newest_first_and_the_cursor_survives_a_change() {
+    let mut bench = Bench::new(2, 8);
+    bench.apply(&rr(&[2, 3, 4, 5])).expect("room");
+    assert_eq!(bench.picks(6), [5, 4, 3, 2, 5, 4]);
+    bench.apply(&rr(&[2, 3, 5])).expect("room");
+    assert_eq!(bench.picks(5), [3, 2, 5, 3, 2]);
+    bench.apply(&rr(&[2, 3, 5, 6])).expect("room");
+    assert_eq!(bench.picks(6), [6, 5, 3, 2, 6, 5]);
+}
+
+#[test]
+fn another_scheduler_starts_afresh_and_another_service_changes_nothing() {
+    let mut bench = Bench::new(4, 8);
+    bench.apply(&rr(&[2, 3, 4])).expect("room");
+    assert_eq!(bench.picks(2), [4, 3]);
+    let other = Service { key: key(Protocol::Udp, 2, 53), ..web(SchedulerKind::RoundRobin, &[9]) };
+    bench.apply(&table(vec![other, web(SchedulerKind::RoundRobin, &[2, 3, 4])])).expect("room");
+    let vip = Ipv4Addr::new(10, 9, 9, 1).to_bits();
+    assert_eq!(bench.table.lookup(Protocol::Tcp, vip, 80).map(|entry| entry.revision), Some(1));
+    assert_eq!(bench.picks(2), [2, 4]);
+    bench.apply(&table(vec![web(SchedulerKind::WeightedRoundRobin, &[2, 3, 4])])).expect("room");
+    assert_eq!(bench.picks(2), [4, 3]);
+}
+
+#[test]
+fn editing_a_method_is_a_change_of_the_service() {
+    let mut bench = Bench::new(1, 4);
+    let mut wanted = table(vec![web(SchedulerKind::WeightedRoundRobin, &[2, 3, 4])]);
+    bench.apply(&wanted).expect("room");
+    assert_eq!(bench.picks(1), [4]);
+    wanted.services[0].reals[0].method = ForwardMethod::Direct;
+    bench.apply(&wanted).expect("room");
+    assert_eq!(bench.picks(2), [4, 3], "from the head of the list again");
+}
+
+#[test]
+fn peek_tells_the_next_pick_and_changes_nothing() {
+    let mut bench = Bench::new(1, 4);
+    bench.apply(&rr(&[2, 3, 4])).expect("room");
+    for _ in 0..5 {
+        let entry = bench.table.services().next().expect("the service");
+        let peeked = entry.peek(&bench.cursors, &NoLoad);
+        assert_eq!(entry.peek(&bench.cursors, &NoLoad), peeked);
+        assert_eq!(entry.pick(&mut bench.cursors, &NoLoad), peeked);
+    }
+}
+
+fn services() -> impl Strategy<Value = Vec<Service>> {
+    let protocol = prop::sample::select(vec![Protocol::Tcp, Protocol::Udp]);
+    let keys = prop::collection::btree_map((0..2_u8, 0..4_u8, 1..4_u16), protocol, 0..10);
+    let hosts = prop::collection::btree_set(2..8_u8, 0..4);
+    (keys, prop::collection::vec((hosts, prop::sample::select(SchedulerKind::ALL.to_vec())), 10)).prop_map(
+        |(keys, bodies)| {
+            keys.into_keys()
+                .zip(bodies)
+                .map(|((protocol, vip, port), (hosts, scheduler))| {
+                    let protocol = if protocol == 0 { Protocol::Tcp } else { Protocol::Udp };
+                    let hosts: Vec<_> = hosts.into_iter().collect();
+                    Service { key: key(protocol, vip, port), ..web(scheduler, &hosts) }
+                })
+                .collect()
+        },
+    )
+}
+
+/// Who has which real slot: service, address, generation.
+fn owners(slots: &Slots) -> BTreeMap<u32, (ServiceKey, SocketAddrV4, u32)> {
+    let owner = |service| slots.service(service).expect("a real's service has a slot").key;
+    slots.reals().map(|(slot, real)| (slot, (owner(real.service), real.server.address, real.generation))).collect()
+}
+
+proptest! {
+    #[test]
+    fn every_version_agrees_with_its_model_and_no_slot_changes_hands_while_in_use(
+        versions in prop::collection::vec((services(), any::<u32>(), 0..3_000_u64), 1..12),
+    ) {
+        let mut bench = Bench::new(32, 64);
+        for (services, in_use, later) in versions {
+            let before = owners(&bench.slots);
+            bench.now += later;
+            bench.slots.reclaim(bench.now, |slot| in_use >> (slot % 32) & 1 == 1);
+            let wanted = table(services);
+            if bench.apply(&wanted).is_err() {
+                continue;
+            }
+            for (slot, owner) in owners(&bench.slots) {
+                let same_generation = before.get(&slot).is_none_or(|old| (old.2 == owner.2) == (*old == owner));
+                prop_assert!(same_generation, "slot {} has a new owner and its old generation", slot);
+            }
+            for (slot, owner) in before.iter().filter(|(slot, _)| in_use >> (*slot % 32) & 1 == 1) {
+                let now = owners(&bench.slots).get(slot).copied();
+                prop_assert_eq!(now, Some(*owner), "slot {} changed hands in use", slot);
+            }
+            check_against_model(&bench.table, &wanted)?;
+        }
+    }
+}
+
+fn check_against_model(table: &ServiceTable, wanted: &model::ServiceTable) -> Result<(), TestCaseError> {
+    for protocol in [Protocol::Tcp, Protocol::Udp] {
+        for (vip, port) in (0..5).flat_map(|vip| (0..5).map(move |port| (vip, port))) {
+            let key = key(protocol, vip, port);
+            let found = table.lookup(protocol, key.address.ip().to_bits(), port);
+            let service = wanted.services.iter().find(|service| service.key == key);
+            prop_assert_eq!(found.map(|entry| entry.key), service.map(|service| service.key));
+            if let Some((entry, service)) = found.zip(service) {
+                let got: Vec<_> = entry.candidates.iter().filter_map(|it| table.real_at(it.slot)).collect();
+                prop_assert!(got.iter().all(|real| real.available && real.service == entry.slot));
+                let got: Vec<_> = got.iter().map(|real| real.address).collect();
+                let want: Vec<_> = service.reals.iter().rev().map(|real| real.address.ip().to_bits()).collect();
+                prop_assert_eq!(got, want);
+            }
+        }
+    }
+    let vips: BTreeSet<_> = wanted.services.iter().map(|service| service.key.address.ip().to_bits()).collect();
+    prop_assert_eq!(table.virtual_addresses().collect::<BTreeSet<_>>(), vips);
+    Ok(())
+}
