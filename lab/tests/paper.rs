@@ -119,22 +119,12 @@ fn what_a_killed_laboratory_left_is_removed_by_the_next_one() -> Result<()> {
     Ok(())
 }
 
-/// Run by the tests above in a process of its own, which they end.
-#[test]
-#[ignore = "waits to be ended; other tests start it"]
-fn waits_to_be_ended() {
-    let lab = Lab::new(1).expect("a laboratory");
-    let _sleeper = lab.client().spawn("sleep", "sleep", ["60"]).expect("sleep runs");
-    std::thread::sleep(Duration::from_secs(60));
-}
-
 fn laboratory_of_another_process() -> Result<(Child, String)> {
-    let program = std::env::current_exe().expect("a running program has a path");
-    let mut command = Command::new(program);
-    command.args(["--exact", "waits_to_be_ended", "--ignored", "--nocapture"]).stdout(Stdio::null());
-    let mut child = command.spawn().expect("it has just been run");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lab-hold"));
+    command.stdout(Stdio::null());
+    let mut child = command.spawn().expect("it is built with this test");
     let name = format!("sl{}.0", child.id());
-    let log = std::env::temp_dir().join(&name).join("client-sleep.log");
+    let log = std::env::temp_dir().join(&name).join("real3-decapsulate.log");
     let ready = wait_until("the laboratory of another process", LIMIT, || Ok(log.exists().then_some(())));
     if let Err(error) = ready {
         child.kill().and_then(|()| child.wait()).expect("it is our child");

@@ -1,0 +1,30 @@
+# docker build -t sluice .
+#
+# The image has the three binaries and DPDK's drivers. The dataplane needs the machine's devices and memory:
+#   docker run --privileged --network host -v /dev/hugepages:/dev/hugepages -v /dev/shm:/dev/shm -v /run/sluice:/run/sluice \
+#       -v $PWD/conf:/etc/sluice sluice sluice-dataplane --config /etc/sluice/sluice.toml
+# and, in a second container with the same mounts: sluiced --config ... --services ...
+
+# Debian 12 with Rust.
+ARG BUILDER=docker.io/library/rust:1-bookworm
+# Debian 12.
+ARG RUNTIME=docker.io/library/debian:bookworm-slim
+
+FROM ${BUILDER} AS build
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends gcc libc6-dev make pkg-config libdpdk-dev libclang-dev \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /sluice
+COPY . .
+RUN cargo build --release --locked --package dataplane --package control --bins \
+    && install -D -t /out target/release/sluice-dataplane target/release/sluiced target/release/sluice
+
+FROM ${RUNTIME}
+# librte-meta-net: every Ethernet driver; the mempool and bus drivers that they use.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends \
+        librte-meta-net librte-meta-mempool librte-meta-bus iproute2 pciutils \
+    && rm -rf /var/lib/apt/lists/*
+COPY --from=build /out/ /usr/local/bin/
+COPY conf/ /etc/sluice/
+CMD ["sluice", "status"]

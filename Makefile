@@ -1,0 +1,48 @@
+# Sluice. `make demo` and `make test` each work as the first command on a fresh Debian 12 with Rust and root or sudo.
+
+CARGO ?= cargo
+# Where cargo puts what it builds.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# Namespaces need root; the build does not.
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo -E)
+# How tests get root: the runner of each test binary.
+TEST_ENV := $(if $(SUDO),CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)_RUNNER="$(SUDO)")
+
+.PHONY: help demo demo-end test lint setup clean
+
+help:
+	@echo "make demo          build, then show all three forwarding methods at work (KEEP=1 leaves it running)"
+	@echo "make demo-end      end what make demo KEEP=1 left running"
+	@echo "make test          every test, network tests in namespaces included"
+	@echo "make lint          format, clippy and documentation, warnings denied"
+	@echo "make setup         install what is missing (the others do so themselves)"
+	@echo "make clean         remove what was built and what a killed run left on the machine"
+
+demo:
+	@./setup.sh demo
+	$(CARGO) build --release --workspace --bins
+	$(SUDO) $(TARGET)/release/demo $(if $(KEEP),--keep)
+
+demo-end:
+	$(SUDO) $(TARGET)/release/demo --end
+
+test:
+	@./setup.sh test
+	$(CARGO) build --workspace --bins
+	$(TEST_ENV) $(CARGO) nextest run --workspace
+	$(CARGO) test --doc --workspace
+	@echo "Not run by make test (each is started by something else, as it says):"
+	@grep -rn --include='*.rs' '#\[ignore = ' */src */tests tests | sed 's/^\([^:]*\):[0-9]*: *#\[ignore = "\(.*\)"\]/  skipped: \1: \2/' || echo "  nothing"
+
+lint:
+	@./setup.sh demo
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --workspace
+
+setup:
+	@./setup.sh test
+
+clean:
+	@if [ -x $(TARGET)/release/demo ]; then $(SUDO) $(TARGET)/release/demo --end; fi
+	$(CARGO) clean
