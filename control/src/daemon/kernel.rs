@@ -38,8 +38,9 @@ pub struct Handle {
     pub needs: watch::Sender<Needs>,
     /// Neighbours that packets wait for: port and address. A full queue drops the wish; the dataplane repeats it.
     pub wanted: mpsc::Sender<(u16, Ipv4Addr)>,
-    /// The table to push; changes when the kernel or the config does.
-    pub table: watch::Receiver<NextHopTable>,
+    /// The table to push; `None` until the kernel has been read once, so that a restart of sluiced never takes next hops
+    /// away from a running dataplane.
+    pub table: watch::Receiver<Option<NextHopTable>>,
     /// What is wrong with the kernel interfaces, a sentence each.
     pub warnings: watch::Receiver<Vec<String>>,
 }
@@ -49,9 +50,10 @@ pub struct Handle {
 pub fn spawn(mirror: Mirror) -> Handle {
     let (needs, needs_seen) = watch::channel(Needs::default());
     let (wanted, wanted_seen) = mpsc::channel(256);
-    let (table_out, table) = watch::channel(mirror.table());
+    let watched = mirror.ports().iter().any(|port| port.kernel_interface.is_some());
+    let (table_out, table) = watch::channel((!watched).then(|| mirror.table()));
     let (warnings_out, warnings) = watch::channel(Vec::new());
-    if mirror.ports().iter().any(|port| port.kernel_interface.is_some()) {
+    if watched {
         let task = Task { mirror, needs: needs_seen, wanted: wanted_seen, table: table_out, warnings: warnings_out };
         tokio::task::spawn_local(task.run());
     }
@@ -62,7 +64,7 @@ struct Task {
     mirror: Mirror,
     needs: watch::Receiver<Needs>,
     wanted: mpsc::Receiver<(u16, Ipv4Addr)>,
-    table: watch::Sender<NextHopTable>,
+    table: watch::Sender<Option<NextHopTable>>,
     warnings: watch::Sender<Vec<String>>,
 }
 
@@ -79,6 +81,9 @@ impl Task {
                     log::warn!("the kernel's routes and neighbours can't be read: {error}; trying again");
                     let text = format!("The kernel's routes and neighbours can't be read: {error}.");
                     self.warnings.send_replace(vec![text]);
+                    if self.table.borrow().is_none() {
+                        self.table.send_replace(Some(self.mirror.table()));
+                    }
                 }
             }
             tokio::time::sleep(REOPEN).await;
@@ -190,8 +195,8 @@ impl Task {
         });
         let targets = self.mirror.targets(&table, &needs.reals);
         self.table.send_if_modified(|known| {
-            let changed = *known != table;
-            *known = table;
+            let changed = known.as_ref() != Some(&table);
+            *known = Some(table);
             changed
         });
         watch.set_targets(targets, &self.mirror).await;

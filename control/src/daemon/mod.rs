@@ -1,7 +1,25 @@
-//! The control process `sluiced`.
+//! The control process `sluiced`: one thread that sleeps until something happens.
+//!
+//! ```text
+//!  clients --- server -- handlers -- state (the running services) -- session === dataplane
+//!                           |          |                               ^
+//!                         report     saved (running.toml)          supervise
+//!                                      |                               |
+//!                                    kernel (mirror over netlink) -- next hops
+//! ```
+//!
+//! The dataplane never needs sluiced: it forwards with its last table whatever happens here.
 
+mod handlers;
 pub mod kernel;
 pub mod mirror;
 pub mod netlink;
+pub mod program;
+mod report;
+pub mod rows;
 pub mod running;
 pub mod saved;
+pub mod server;
+pub mod session;
+pub mod state;
+mod supervise;

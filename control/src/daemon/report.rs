@@ -1,0 +1,264 @@
+//! What clients are told: the running services joined with what the dataplane shows of itself.
+
+use super::running::differences;
+use super::session::SessionError;
+use super::state::Daemon;
+use crate::protocol::{
+    DataplaneStatus, DropRow, Drops, Explained, ExplainedConnection, ExplainedHop, ExplainedReal, ExplainedService,
+    Failure, Outcome, PortRow, RealRow, ServiceRow, Status, Totals, Traffic, WorkerRow,
+};
+use config::{NamedService, Services};
+use link::counters::{RealTotals, WorkerTotals};
+use link::directory::RealState;
+use link::message::{self, Explanation, Flow};
+use link::model::ServiceKey;
+use link::{DropReason, RealReport, RefusalReport, ServiceReport, View, Viewer};
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
+/// A dataplane that has not shown a sign of life for this long is warned of.
+const BEAT_LATE: Duration = Duration::from_secs(5);
+
+/// How the director is.
+pub(super) fn status(daemon: &Daemon) -> Status {
+    let running = daemon.running();
+    let (differences, services_file_error) = match Services::load(&daemon.services_file) {
+        Ok(file) => (differences(&running, &file), None),
+        Err(error) => (Vec::new(), Some(error.to_string())),
+    };
+    let mut warnings = daemon.kernel.warnings.borrow().clone();
+    let seen = daemon.session.view(|view| dataplane(daemon, view, true, &mut warnings));
+    let dataplane = seen.ok().or_else(|| {
+        // Not attached, perhaps because another sluiced is: it can be looked at all the same.
+        let viewer = Viewer::open(&daemon.machine.control.link).ok().filter(Viewer::dataplane_is_alive)?;
+        Some(dataplane(daemon, viewer.view(), false, &mut warnings))
+    });
+    Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        uptime_seconds: daemon.started.elapsed().as_secs(),
+        machine_file: daemon.machine_file.display().to_string(),
+        services_file: daemon.services_file.display().to_string(),
+        services: running.services.len() as u64,
+        reals: running.services.iter().map(|named| named.service.reals.len() as u64).sum(),
+        dataplane,
+        differences,
+        services_file_error,
+        warnings,
+    }
+}
+
+fn dataplane(daemon: &Daemon, view: &View, attached: bool, warnings: &mut Vec<String>) -> DataplaneStatus {
+    let (identity, status) = (view.identity(), view.status());
+    let now = SystemTime::now();
+    let age = |since: SystemTime| now.duration_since(since).unwrap_or_default();
+    if let Some(late) = status.last_beat.map(age).filter(|late| *late > BEAT_LATE) {
+        warnings.push(format!("The dataplane has not shown a sign of life for {} s.", late.as_secs()));
+    }
+    let refusal = daemon.refusal().or_else(|| status.services_refusal.map(|report| refusal("services", &report)));
+    let refusal = refusal.or_else(|| status.next_hops_refusal.map(|report| self::refusal("next hops", &report)));
+    DataplaneStatus {
+        pid: identity.pid,
+        instance: format!("{:016x}", identity.instance),
+        uptime_seconds: age(identity.started).as_secs(),
+        connected: attached && daemon.is_connected(),
+        services_generation: status.services_generation,
+        next_hops_generation: status.next_hops_generation,
+        last_refusal: refusal,
+        workers: identity.layout.workers,
+        connections: view.all_workers().connections,
+    }
+}
+
+fn refusal(table: &str, report: &RefusalReport) -> String {
+    let RefusalReport { generation, reason, row, .. } = report;
+    format!("{table}, generation {generation}, row {row}: {}", reason.help())
+}
+
+/// What the dataplane counts of each service now, by key; empty where there is no dataplane.
+pub(super) fn counted(daemon: &Daemon) -> HashMap<ServiceKey, ServiceReport> {
+    let reports = daemon.session.view(View::services).unwrap_or_default();
+    reports.into_iter().map(|report| (report.entry.key, report)).collect()
+}
+
+/// A service with its numbers.
+pub(super) fn service(named: &NamedService, counted: &HashMap<ServiceKey, ServiceReport>) -> ServiceRow {
+    let service = &named.service;
+    let report = counted.get(&service.key);
+    let mut by_address: HashMap<_, &RealReport> = HashMap::new();
+    for real in report.iter().flat_map(|report| &report.reals) {
+        let known = by_address.entry(real.entry.address).or_insert(real);
+        if real.entry.state == RealState::Live {
+            *known = real;
+        }
+    }
+    let mut reals = Vec::with_capacity(service.reals.len());
+    for real in &service.reals {
+        let report = by_address.remove(&real.address);
+        reals.push(RealRow {
+            address: real.address,
+            method: real.method,
+            weight: real.weight,
+            removed: false,
+            active: report.map(|report| u64::from(report.active)),
+            inactive: report.map(|report| u64::from(report.inactive)),
+            traffic: report.map(|report| traffic(&report.totals)),
+        });
+    }
+    let mut left: Vec<_> = by_address.into_values().collect();
+    left.sort_by_key(|report| report.slot);
+    reals.extend(left.into_iter().map(|report| RealRow {
+        address: report.entry.address,
+        method: report.entry.method,
+        weight: report.entry.weight,
+        removed: true,
+        active: Some(u64::from(report.active)),
+        inactive: Some(u64::from(report.inactive)),
+        traffic: Some(traffic(&report.totals)),
+    }));
+    ServiceRow {
+        name: named.name.clone(),
+        protocol: service.key.protocol,
+        address: service.key.address,
+        scheduler: service.scheduler,
+        method: named.method,
+        traffic: report.map(|report| traffic(&report.totals)),
+        reals,
+    }
+}
+
+fn traffic(totals: &RealTotals) -> Traffic {
+    Traffic {
+        connections: totals.connections,
+        in_packets: totals.in_packets,
+        in_bytes: totals.in_bytes,
+        out_packets: totals.out_packets,
+        out_bytes: totals.out_bytes,
+    }
+}
+
+/// The director as a whole.
+pub(super) fn totals(daemon: &Daemon) -> Totals {
+    let workers = daemon.session.view(View::workers).unwrap_or_default();
+    let at_milliseconds = u64::try_from(daemon.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Totals { at_milliseconds, workers: (0..).zip(&workers).map(|(index, totals)| worker(index, totals)).collect() }
+}
+
+fn worker(index: u16, totals: &WorkerTotals) -> WorkerRow {
+    WorkerRow {
+        worker: index,
+        received: totals.received,
+        received_from_kernel: totals.received_from_kernel,
+        transmitted: totals.transmitted,
+        to_kernel: totals.to_kernel,
+        dropped: totals.dropped_total(),
+        connections_created: totals.connections_created,
+        connections_expired: totals.connections_expired,
+        connections: totals.connections,
+        handed_off: totals.handed_off,
+        busy_cycles: totals.busy_cycles,
+        loops: totals.loops,
+        empty_polls: totals.empty_polls,
+    }
+}
+
+/// Where packets ended.
+///
+/// # Errors
+/// No dataplane.
+pub(super) fn drops(daemon: &Daemon) -> Result<Drops, Failure> {
+    let totals = daemon.session.view(View::all_workers)?;
+    let reasons = DropReason::ALL.iter().map(|reason| DropRow {
+        reason: reason.name().to_owned(),
+        help: reason.help().to_owned(),
+        dropped: totals.dropped.get(reason.index()).copied().unwrap_or(0),
+        answered: totals.answered.get(reason.index()).copied().unwrap_or(0),
+    });
+    Ok(Drops {
+        received: totals.received + totals.received_from_kernel,
+        transmitted: totals.transmitted,
+        to_kernel: totals.to_kernel,
+        answers_suppressed: totals.answers_suppressed,
+        reasons: reasons.collect(),
+    })
+}
+
+/// The Ethernet ports.
+///
+/// # Errors
+/// No dataplane.
+pub(super) fn ports(daemon: &Daemon) -> Result<Vec<PortRow>, Failure> {
+    let rows = daemon.session.view(|view| {
+        let rows = view.ports().iter().zip(0u16..).map(|(port, index)| {
+            let counters = view.port(index).unwrap_or_default();
+            PortRow {
+                name: port.name.clone(),
+                device: port.device.clone(),
+                driver: port.driver.clone(),
+                mac: port.mac,
+                mtu: u32::from(port.mtu),
+                kernel_interface: port.kernel_interface.clone(),
+                addresses: port.addresses.iter().map(|(address, length)| format!("{address}/{length}")).collect(),
+                rx_packets: counters.rx_packets,
+                rx_bytes: counters.rx_bytes,
+                tx_packets: counters.tx_packets,
+                tx_bytes: counters.tx_bytes,
+                tx_unsent: counters.tx_unsent,
+                to_kernel: counters.to_kernel,
+                from_kernel: counters.from_kernel,
+            }
+        });
+        rows.collect()
+    });
+    rows.map_err(Failure::from)
+}
+
+/// An explanation with names.
+///
+/// # Errors
+/// No dataplane.
+pub(super) fn explained(daemon: &Daemon, flow: &Flow, answer: &Explanation) -> Result<Explained, SessionError> {
+    let generation = daemon.session.view(|view| view.status().services_generation)?;
+    let running = daemon.running();
+    let key = answer.service.map(|address| ServiceKey { protocol: flow.protocol, address });
+    let named = key.and_then(|key| running.services.iter().find(|named| named.service.key == key));
+    let (outcome, reason) = match answer.outcome {
+        message::Outcome::Forwarded => (Outcome::Forwarded, None),
+        message::Outcome::Kernel => (Outcome::Kernel, None),
+        message::Outcome::Answered(reason) => (Outcome::Answered, Some(reason)),
+        message::Outcome::Dropped(reason) => (Outcome::Dropped, Some(reason)),
+    };
+    let weight = |address| {
+        let reals = named.map(|named| named.service.reals.as_slice()).unwrap_or_default();
+        reals.iter().find(|real| real.address == address).map(|real| real.weight)
+    };
+    let port_name = |index: u16| match daemon.machine.ports.get(usize::from(index)) {
+        Some(port) => port.name.clone(),
+        None => format!("port {index}"),
+    };
+    Ok(Explained {
+        protocol: flow.protocol,
+        source: flow.source,
+        destination: flow.destination,
+        outcome,
+        reason: reason.map(|reason| reason.name().to_owned()),
+        reason_help: reason.map(|reason| reason.help().to_owned()),
+        worker: answer.worker,
+        service: answer.service.map(|address| ExplainedService {
+            name: named.map(|named| named.name.clone()),
+            address,
+            scheduler: named.map(|named| named.service.scheduler),
+        }),
+        connection: answer
+            .connection
+            .map(|(state, expires_in_milliseconds)| ExplainedConnection { state, expires_in_milliseconds }),
+        outbound: answer.outbound,
+        real: answer.real.map(|(address, method)| ExplainedReal { address, method, weight: weight(address) }),
+        next_hop: answer.next_hop.map(|hop| ExplainedHop {
+            port: port_name(hop.port),
+            address: hop.address,
+            mac: hop.mac,
+        }),
+        generation,
+    })
+}

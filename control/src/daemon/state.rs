@@ -1,0 +1,304 @@
+//! What sluiced knows and how it changes: the running services, the files, the session, the kernel.
+
+use super::kernel;
+use super::running::differences;
+use super::saved::{Saved, Version};
+use super::session::{Session, SessionError, Verdict};
+use crate::protocol::{Changed, Failure};
+use config::{Machine, Services};
+use link::message::{Refusal, Table};
+use std::cell::{Cell, RefCell};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Instant;
+use tokio::sync::{Mutex, MutexGuard};
+
+/// The control process.
+pub struct Daemon {
+    /// What sluice.toml says.
+    pub machine: Machine,
+    /// Its name, as given.
+    pub machine_file: PathBuf,
+    /// The services file's name, as given.
+    pub services_file: PathBuf,
+    /// When this process started.
+    pub started: Instant,
+    /// The dataplane.
+    pub session: Session,
+    /// The kernel.
+    pub kernel: kernel::Handle,
+    running: RefCell<Rc<Services>>,
+    /// The running services are newer than what the dataplane has, because they changed while it was not there.
+    unsent: Cell<bool>,
+    saved: Saved,
+    changing: Mutex<()>,
+    refusal: RefCell<Option<String>>,
+    connected: Cell<bool>,
+}
+
+/// Where a change ended up.
+enum Sent {
+    InForce(u64),
+    Waiting,
+}
+
+impl Daemon {
+    /// A control process with these files and services; nothing is sent yet.
+    pub fn new(
+        machine: Machine,
+        machine_file: &Path,
+        services: Services,
+        services_file: &Path,
+        kernel: kernel::Handle,
+    ) -> Self {
+        let session = Session::new(&machine.control.link, kernel.wanted.clone());
+        let saved = Saved::beside(&machine.control.socket);
+        let daemon = Self {
+            machine,
+            machine_file: machine_file.to_owned(),
+            services_file: services_file.to_owned(),
+            started: Instant::now(),
+            session,
+            kernel,
+            running: RefCell::new(Rc::new(Services::default())),
+            unsent: Cell::new(false),
+            saved,
+            changing: Mutex::new(()),
+            refusal: RefCell::new(None),
+            connected: Cell::new(false),
+        };
+        daemon.adopt(services);
+        daemon
+    }
+
+    /// The running services.
+    pub fn running(&self) -> Rc<Services> {
+        Rc::clone(&self.running.borrow())
+    }
+
+    /// Whether the dataplane has answered our hello.
+    pub fn is_connected(&self) -> bool {
+        self.connected.get()
+    }
+
+    /// Notes whether the dataplane answers.
+    pub fn set_connected(&self, connected: bool) {
+        self.connected.set(connected);
+    }
+
+    /// Why the last transaction was refused, in words, if it was.
+    pub fn refusal(&self) -> Option<String> {
+        self.refusal.borrow().clone()
+    }
+
+    /// Loads the services file and makes it the running table.
+    ///
+    /// # Errors
+    /// The file is refused, or the dataplane refuses it; the running table stays.
+    pub async fn reload(&self, dry_run: bool) -> Result<Changed, Failure> {
+        let services = Services::load(&self.services_file).map_err(|error| {
+            let code = if error.is_unreadable() { Failure::not_found } else { Failure::refused };
+            code(error.to_string())
+        })?;
+        let file = self.services_file.display().to_string();
+        self.apply(services, &file, dry_run).await
+    }
+
+    /// Makes `services`, from a file of this name, the running table.
+    ///
+    /// # Errors
+    /// The dataplane refuses it; the running table stays.
+    pub async fn apply(&self, services: Services, file: &str, dry_run: bool) -> Result<Changed, Failure> {
+        let (count, reals) = (services.services.len(), services.services.iter().map(|n| n.service.reals.len()).sum());
+        let numbers: (usize, usize) = (count, reals);
+        let edit = move |running: &mut Services| {
+            *running = services;
+            Ok(format!("Applied {file}: {} services, {} reals.", numbers.0, numbers.1))
+        };
+        if !dry_run {
+            return self.change(edit).await;
+        }
+        let old = self.running();
+        let mut new = (*old).clone();
+        edit(&mut new)?;
+        let changes = differences(&old, &new);
+        let message = match changes.len() {
+            0 => format!("{file} would change nothing."),
+            1 => format!("{file} would change 1 thing."),
+            number => format!("{file} would change {number} things."),
+        };
+        Ok(Changed { message, changes, in_force: false, generation: 0 })
+    }
+
+    /// Changes the running services: `edit` works on a copy, which takes their place once the dataplane has it. Where
+    /// there is no dataplane it takes their place at once, and the dataplane gets it when it starts.
+    ///
+    /// # Errors
+    /// Those of `edit`; or the dataplane refuses. The running table stays.
+    pub async fn change(
+        &self,
+        edit: impl FnOnce(&mut Services) -> Result<String, Failure>,
+    ) -> Result<Changed, Failure> {
+        let turn = self.changing.lock().await;
+        let old = self.running();
+        let mut new = (*old).clone();
+        let mut message = edit(&mut new)?;
+        let changes = differences(&old, &new);
+        let generation = self.session.view(|view| view.status().services_generation).unwrap_or(0);
+        if new == *old && !self.unsent.get() && generation != 0 {
+            return Ok(Changed { message, changes, in_force: true, generation });
+        }
+        let sent = self.send(&turn, new).await?;
+        let (in_force, generation) = match sent {
+            Sent::InForce(generation) => (true, generation),
+            Sent::Waiting => {
+                message.push_str(" The dataplane is not running; it gets this when it starts.");
+                (false, 0)
+            }
+        };
+        changes.iter().for_each(|line| log::info!("{line}"));
+        log::info!("{message}");
+        Ok(Changed { message, changes, in_force, generation })
+    }
+
+    /// Brings the dataplane and the running services together after attaching: what the dataplane runs is taken over
+    /// where it is known (a sluiced that was killed comes back) and nothing newer waits; else the running services are
+    /// sent.
+    ///
+    /// # Errors
+    /// The dataplane refused them, or is gone.
+    pub async fn reconcile(&self, in_force: u64) -> Result<(), Failure> {
+        let turn = self.changing.lock().await;
+        let version = Version { instance: self.instance()?, generation: in_force };
+        let known = if in_force == 0 || self.unsent.get() { None } else { self.saved.find(version) };
+        match known {
+            Some(services) => {
+                let differ = differences(&self.running(), &services).len();
+                log::info!("the dataplane runs generation {in_force}; taken over, {differ} differences to the file");
+                self.adopt(services);
+                Ok(())
+            }
+            None => {
+                let services = (*self.running()).clone();
+                match self.send(&turn, services).await? {
+                    Sent::InForce(generation) => log::info!("services sent to the dataplane, generation {generation}"),
+                    Sent::Waiting => {}
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn adopt(&self, services: Services) {
+        let mut needs = kernel::Needs::default();
+        for named in &services.services {
+            needs.vips.insert(*named.service.key.address.ip());
+            needs.reals.extend(named.service.reals.iter().map(|real| *real.address.ip()));
+        }
+        self.kernel.needs.send_if_modified(|known| {
+            let changed = *known != needs;
+            *known = needs;
+            changed
+        });
+        *self.running.borrow_mut() = Rc::new(services);
+    }
+
+    fn instance(&self) -> Result<u64, SessionError> {
+        self.session.view(|view| view.identity().instance)
+    }
+
+    async fn send(&self, _turn: &MutexGuard<'_, ()>, services: Services) -> Result<Sent, Failure> {
+        let Ok((instance, applied)) =
+            self.session.view(|view| (view.identity().instance, view.status().services_generation))
+        else {
+            self.unsent.set(true);
+            self.adopt(services);
+            return Ok(Sent::Waiting);
+        };
+        let generation = applied + 1;
+        if let Err(error) = self.saved.announce(Version { instance, generation }, &services) {
+            log::warn!("the running table can't be saved ({error}): after a restart sluiced loads its file instead");
+            self.saved.withdraw();
+        }
+        let table = services.table();
+        let requests = link::transaction::services(generation, &table);
+        match self.session.transact(Table::Services, generation, requests).await {
+            Ok(Verdict::Applied { microseconds }) => {
+                log::info!("generation {generation} of the services is in force after {microseconds} us");
+                self.unsent.set(false);
+                *self.refusal.borrow_mut() = None;
+                if let Err(error) = self.saved.confirm() {
+                    log::warn!("the running table can't be saved: {error}");
+                }
+                self.adopt(services);
+                Ok(Sent::InForce(generation))
+            }
+            Ok(Verdict::Refused { reason, row }) => {
+                self.saved.withdraw();
+                let text = refusal_text(&services, reason, row);
+                log::warn!("generation {generation} of the services: {text}");
+                *self.refusal.borrow_mut() = Some(format!("services, generation {generation}: {text}"));
+                Err(Failure::refused(format!("The dataplane refused the change, the running table stays: {text}.")))
+            }
+            Err(SessionError::Ended | SessionError::NotRunning) => {
+                self.unsent.set(true);
+                self.adopt(services);
+                Ok(Sent::Waiting)
+            }
+            Err(SessionError::Silent) => {
+                // Whether it was applied shows when the session begins anew.
+                self.session.detach();
+                let text = "The dataplane did not answer in time, so the change may or may not be in force; \
+                            `sluice status` shows which generation is.";
+                Err(Failure::unavailable(text))
+            }
+        }
+    }
+}
+
+/// A refusal in words, with the row's name.
+fn refusal_text(services: &Services, reason: Refusal, row: u32) -> String {
+    match row_name(services, row) {
+        Some(name) => format!("{name}: {}", reason.help()),
+        None => reason.help().to_owned(),
+    }
+}
+
+/// What stands in this row of a services transaction: the timeouts, then each service followed by its reals.
+fn row_name(services: &Services, row: u32) -> Option<String> {
+    let mut left = row as usize;
+    if left == 0 {
+        return Some("timeouts".to_owned());
+    }
+    left -= 1;
+    for named in &services.services {
+        let reals = &named.service.reals;
+        if left == 0 {
+            return Some(format!("service {:?}", named.name));
+        }
+        if let Some(real) = reals.get(left - 1) {
+            return Some(format!("service {:?}, real {}", named.name, real.address));
+        }
+        left -= 1 + reals.len();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_row_is_named() {
+        let text = "[[service]]\nname = \"a\"\nprotocol = \"tcp\"\naddress = \"10.0.0.1:80\"\n\
+                    [[service.real]]\naddress = \"10.0.0.2:80\"\n\
+                    [[service]]\nname = \"b\"\nprotocol = \"tcp\"\naddress = \"10.0.0.1:81\"\n";
+        let services = Services::parse(text, "test").expect("a valid file");
+        let name = |row| row_name(&services, row);
+        assert_eq!(name(0).as_deref(), Some("timeouts"));
+        assert_eq!(name(1).as_deref(), Some("service \"a\""));
+        assert_eq!(name(2).as_deref(), Some("service \"a\", real 10.0.0.2:80"));
+        assert_eq!(name(3).as_deref(), Some("service \"b\""));
+        assert_eq!(name(4), None);
+    }
+}
