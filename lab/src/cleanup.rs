@@ -90,6 +90,8 @@ impl Footprint {
         hugepages::give_back(&self.folder())?;
         gone(&self.link(), fs::remove_file(self.link()))?;
         gone(&self.dpdk_folder(), fs::remove_dir_all(self.dpdk_folder()))?;
+        // EAL makes this folder too; another DPDK process's files in it keep it.
+        drop(fs::remove_dir(DPDK));
         gone(&self.folder(), fs::remove_dir_all(self.folder()))?;
         ended
     }

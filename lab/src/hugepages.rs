@@ -63,10 +63,12 @@ impl Hugepages {
 
     /// The EAL arguments that make DPDK use this memory, up to `mib` MiB of it.
     pub fn eal_arguments(&self, mib: u64) -> Vec<String> {
-        let arguments = match self {
-            Self::Pool { .. } => format!("--no-pci --in-memory --no-telemetry -m {mib}"),
-            Self::None { .. } => format!("--no-pci --in-memory --no-telemetry --no-huge -m {mib}"),
+        // Both keep EAL from leaving files; --no-huge does not go with --in-memory.
+        let kind = match self {
+            Self::Pool { .. } => "--in-memory",
+            Self::None { .. } => "--no-huge --no-shconf",
         };
+        let arguments = format!("--no-pci --no-telemetry {kind} -m {mib}");
         arguments.split(' ').map(str::to_owned).collect()
     }
 }
@@ -112,8 +114,9 @@ mod tests {
 
     #[test]
     fn only_memory_without_hugepages_says_no_huge() {
-        let has = |memory: &Hugepages| memory.eal_arguments(256).iter().any(|word| word == "--no-huge");
-        assert!(has(&Hugepages::not_wanted()));
-        assert!(!has(&Hugepages::Pool { added: 0 }));
+        let has = |memory: &Hugepages, word: &str| memory.eal_arguments(256).iter().any(|other| other == word);
+        let (without, with) = (Hugepages::not_wanted(), Hugepages::Pool { added: 0 });
+        assert!(has(&without, "--no-huge") && !has(&without, "--in-memory"), "EAL refuses both together");
+        assert!(has(&with, "--in-memory") && !has(&with, "--no-huge"));
     }
 }
