@@ -17,14 +17,17 @@ impl Load for Directory {
     }
 }
 
-/// Publishes what an assignment changed. Main lcore only.
+/// Publishes what an assignment changed. A service that left is no longer shown; its reals are, while they have
+/// connections. Main lcore only.
 pub fn publish(directory: &Directory, slots: &Slots, assignment: &Assignment) {
-    for &slot in &assignment.freed_services {
-        release_service(directory, slot);
+    for &slot in &assignment.removed_services {
+        if let Some(place) = directory.services.get(slot as usize) {
+            place.release();
+        }
     }
     for &slot in &assignment.changed_services {
         let Some((place, row)) = directory.services.get(slot as usize).zip(slots.service(slot)) else { continue };
-        // A slot that was free has no totals yet; one that was not belongs to the same service as before.
+        // A slot that is shown already belongs to this service; one that is not has no totals yet.
         let retired = place.read().map(|before| before.retired).unwrap_or_default();
         place.publish(&directory::ServiceEntry { key: row.key, scheduler: row.scheduler, retired });
     }
@@ -42,18 +45,8 @@ pub fn publish(directory: &Directory, slots: &Slots, assignment: &Assignment) {
 /// to their services. To be called on the main lcore each second or so, outside of a [`Directory::change`].
 pub fn reclaim(directory: &Directory, slots: &mut Slots, now: u64) {
     let in_use = |slot| directory.active(slot) != 0 || directory.inactive(slot) != 0;
-    let reclaimed = slots.reclaim(now, in_use);
-    for slot in reclaimed.reals {
+    for slot in slots.reclaim(now, in_use) {
         directory.retire(slot);
-    }
-    for slot in reclaimed.services {
-        release_service(directory, slot);
-    }
-}
-
-fn release_service(directory: &Directory, slot: u32) {
-    if let Some(place) = directory.services.get(slot as usize) {
-        place.release();
     }
 }
 
@@ -68,5 +61,99 @@ fn entry(real: &Real, baseline: link::counters::RealTotals) -> directory::RealEn
         method: real.server.method,
         weight: real.server.weight,
         baseline,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{publish, reclaim};
+    use crate::scheduler::Load;
+    use crate::service::{RECLAIM_AFTER_MS, Slots};
+    use link::directory::RealState;
+    use link::model::{ForwardMethod, Protocol, RealServer, SchedulerKind, Service, ServiceKey, ServiceTable};
+    use link::{DataplaneLink, Layout, PortDescription};
+    use std::net::{Ipv4Addr, SocketAddrV4};
+    use std::sync::atomic::Ordering;
+
+    fn link() -> DataplaneLink {
+        let port = PortDescription {
+            name: "wan".to_owned(),
+            device: "net_null0".to_owned(),
+            driver: "net_null".to_owned(),
+            mac: Default::default(),
+            mtu: 1500,
+            kernel_interface: None,
+            addresses: vec![],
+        };
+        let layout = Layout { workers: 2, ports: 1, services: 2, reals: 4 };
+        DataplaneLink::private(&layout, &[port]).expect("a private link")
+    }
+
+    fn service(hosts: &[u8]) -> ServiceTable {
+        let end = |last, port| SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, last), port);
+        let real = |host: &u8| RealServer { address: end(*host, 80), method: ForwardMethod::Nat, weight: 1 };
+        let services = vec![Service {
+            key: ServiceKey { protocol: Protocol::Tcp, address: end(200, 80) },
+            scheduler: SchedulerKind::RoundRobin,
+            reals: hosts.iter().map(real).collect(),
+        }];
+        ServiceTable { services, ..ServiceTable::default() }
+    }
+
+    fn apply(link: &DataplaneLink, slots: &mut Slots, table: &ServiceTable, now: u64) {
+        let assignment = slots.assign(table, now).expect("room");
+        publish(&link.directory(), slots, &assignment);
+    }
+
+    #[test]
+    fn a_removed_real_is_shown_while_it_has_connections_and_its_totals_go_to_the_service() {
+        let (link, mut slots) = (link(), Slots::new(2, 4));
+        let directory = link.directory();
+        apply(&link, &mut slots, &service(&[2, 3]), 0);
+        let counters = link.real_counters(1).expect("worker 1");
+        counters[1].connections.add(7);
+        directory.reals[1].inactive.fetch_add(1, Ordering::Relaxed);
+        assert_eq!((directory.active(1), directory.inactive(1), directory.inactive(0)), (0, 1, 0));
+
+        apply(&link, &mut slots, &service(&[2]), 10);
+        reclaim(&directory, &mut slots, 10 + RECLAIM_AFTER_MS);
+        assert_eq!(directory.reals[1].read().map(|real| real.state), Some(RealState::Removed));
+
+        directory.reals[1].inactive.fetch_sub(1, Ordering::Relaxed);
+        reclaim(&directory, &mut slots, 10 + 2 * RECLAIM_AFTER_MS);
+        assert_eq!(directory.reals[1].read(), None);
+        let retired = directory.services[0].read().expect("the service").retired;
+        assert_eq!(retired.connections, 7);
+    }
+
+    #[test]
+    fn the_next_owner_of_a_slot_counts_from_zero_and_an_edit_keeps_the_count() {
+        let (link, mut slots) = (link(), Slots::new(2, 4));
+        let directory = link.directory();
+        apply(&link, &mut slots, &service(&[2]), 0);
+        link.real_counters(0).expect("worker 0")[0].connections.add(5);
+        apply(&link, &mut slots, &service(&[]), 0);
+        reclaim(&directory, &mut slots, RECLAIM_AFTER_MS);
+        apply(&link, &mut slots, &service(&[3]), RECLAIM_AFTER_MS);
+        let mut edited = service(&[3]);
+        edited.services[0].reals[0].weight = 0;
+        apply(&link, &mut slots, &edited, RECLAIM_AFTER_MS);
+        let real = directory.reals[0].read().expect("slot 0");
+        assert_eq!((real.address.ip().octets()[3], real.weight, real.baseline.connections), (3, 0, 5));
+    }
+
+    #[test]
+    fn a_removed_service_is_not_shown_but_its_reals_with_connections_are() {
+        let (link, mut slots) = (link(), Slots::new(2, 4));
+        let directory = link.directory();
+        apply(&link, &mut slots, &service(&[2]), 0);
+        directory.reals[0].active.fetch_add(1, Ordering::Relaxed);
+        apply(&link, &mut slots, &ServiceTable::default(), 0);
+        reclaim(&directory, &mut slots, RECLAIM_AFTER_MS);
+        assert_eq!(directory.services[0].read(), None);
+        assert_eq!(directory.reals[0].read().map(|real| real.state), Some(RealState::Removed));
+        apply(&link, &mut slots, &service(&[2]), RECLAIM_AFTER_MS);
+        assert!(directory.services[0].read().is_some());
+        assert_eq!(directory.reals[0].read().map(|real| real.state), Some(RealState::Live));
     }
 }

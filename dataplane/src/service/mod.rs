@@ -11,7 +11,7 @@ mod slots;
 mod table;
 
 pub use cursors::Cursors;
-pub use slots::{Assignment, RECLAIM_AFTER_MS, Real, RealChange, RealState, Reclaimed, ServiceRow, Slots};
+pub use slots::{Assignment, RECLAIM_AFTER_MS, Real, RealChange, RealState, ServiceRow, Slots};
 pub use table::{RealEntry, ServiceEntry, ServiceTable};
 
 #[cfg(test)]

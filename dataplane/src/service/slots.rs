@@ -49,13 +49,15 @@ pub struct ServiceRow {
     pub key: ServiceKey,
     /// Its scheduler.
     pub scheduler: SchedulerKind,
+    /// In the table. If not, it only keeps its slot for its removed reals.
+    pub is_live: bool,
     /// How many of its reals, live and removed, have a slot.
     reals: u32,
     /// The last assignment that had it.
     assigned: u64,
 }
 
-/// What an assignment or a reclaim did to a real slot.
+/// What an assignment did to a real slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RealChange {
     /// The slot.
@@ -75,17 +77,8 @@ pub struct Assignment {
     pub changed_services: Vec<u32>,
     /// Real slots that are new or whose row changed, those removed included.
     pub changed_reals: Vec<RealChange>,
-    /// Service slots that became free.
-    pub freed_services: Vec<u32>,
-}
-
-/// What lost its slot.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reclaimed {
-    /// Real slots that became free.
-    pub reals: Vec<u32>,
-    /// Service slots that became free.
-    pub services: Vec<u32>,
+    /// The slots of services that the table no longer has.
+    pub removed_services: Vec<u32>,
 }
 
 /// Who has which slot.
@@ -152,14 +145,15 @@ impl Slots {
             }
         }
         self.remove_unassigned(now, &mut assignment);
-        assignment.freed_services = self.free_unused_services();
+        self.free_unused_services();
         Ok(assignment)
     }
 
-    /// Frees the slots of removed reals that have had no connection for [`RECLAIM_AFTER_MS`], and those of services
-    /// that are left with none. `in_use` tells whether a real slot has connections. To be called now and then.
-    pub fn reclaim(&mut self, now: u64, in_use: impl Fn(u32) -> bool) -> Reclaimed {
-        let mut reclaimed = Reclaimed::default();
+    /// Frees the slots of removed reals that have had no connection for [`RECLAIM_AFTER_MS`], and those of removed
+    /// services that are left without any. `in_use` tells whether a real slot has connections. Returns the real slots.
+    /// To be called now and then.
+    pub fn reclaim(&mut self, now: u64, in_use: impl Fn(u32) -> bool) -> Vec<u32> {
+        let mut reclaimed = Vec::new();
         for (slot, place) in (0..).zip(&mut self.reals) {
             let Some(real) = place else { continue };
             let RealState::Removed { idle_since } = &mut real.state else { continue };
@@ -172,11 +166,11 @@ impl Slots {
                 }
                 *place = None;
                 self.free_reals.push(Reverse(slot));
-                reclaimed.reals.push(slot);
+                reclaimed.push(slot);
             }
         }
-        if !reclaimed.reals.is_empty() {
-            reclaimed.services = self.free_unused_services();
+        if !reclaimed.is_empty() {
+            self.free_unused_services();
         }
         reclaimed
     }
@@ -214,11 +208,12 @@ impl Slots {
         };
         let place = self.services.get_mut(slot as usize)?;
         let reals = place.map_or(0, |row| row.reals);
-        let row = ServiceRow { key: service.key, scheduler: service.scheduler, reals, assigned: self.assignments };
-        if place.replace(row).is_none_or(|before| before.scheduler != row.scheduler) {
+        let (key, scheduler) = (service.key, service.scheduler);
+        let row = ServiceRow { key, scheduler, is_live: true, reals, assigned: self.assignments };
+        if place.replace(row).is_none_or(|before| !before.is_live || before.scheduler != scheduler) {
             assignment.changed_services.push(slot);
         }
-        self.service_by_key.insert(service.key, slot);
+        self.service_by_key.insert(key, slot);
         assignment.services.push(slot);
         Some(slot)
     }
@@ -256,22 +251,28 @@ impl Slots {
                 assignment.changed_reals.push(RealChange { slot, fresh: false });
             }
         }
+        for (slot, service) in (0..).zip(&mut self.services) {
+            if let Some(row) = service
+                && row.assigned != self.assignments
+                && row.is_live
+            {
+                row.is_live = false;
+                assignment.removed_services.push(slot);
+            }
+        }
     }
 
     /// Frees the slots of services that are neither in the table nor have reals with slots.
-    fn free_unused_services(&mut self) -> Vec<u32> {
-        let mut freed = Vec::new();
+    fn free_unused_services(&mut self) {
         for (slot, place) in (0..).zip(&mut self.services) {
             if let Some(row) = place
-                && row.assigned != self.assignments
+                && !row.is_live
                 && row.reals == 0
             {
                 self.service_by_key.remove(&row.key);
                 *place = None;
                 self.free_services.push(Reverse(slot));
-                freed.push(slot);
             }
         }
-        freed
     }
 }

@@ -108,9 +108,9 @@ fn a_removed_real_keeps_its_slot_while_it_has_connections() {
     assert_eq!(bench.slots.real(1).map(|real| real.state), Some(RealState::Removed { idle_since: 0 }));
     assert_eq!(bench.apply(&rr(&[2, 4])), Err(Refusal::TooManyReals));
     let used_until = 60_000;
-    assert_eq!(bench.slots.reclaim(used_until, |slot| slot == 1).reals, []);
-    assert_eq!(bench.slots.reclaim(used_until + RECLAIM_AFTER_MS - 1, |_| false).reals, []);
-    assert_eq!(bench.slots.reclaim(used_until + RECLAIM_AFTER_MS, |_| false).reals, [1]);
+    assert_eq!(bench.slots.reclaim(used_until, |slot| slot == 1), []);
+    assert_eq!(bench.slots.reclaim(used_until + RECLAIM_AFTER_MS - 1, |_| false), []);
+    assert_eq!(bench.slots.reclaim(used_until + RECLAIM_AFTER_MS, |_| false), [1]);
     assert_eq!(bench.apply(&rr(&[2, 4])).map(|assignment| assignment.reals), Ok(vec![0, 1]));
 }
 
@@ -142,11 +142,13 @@ fn the_next_owner_of_a_slot_has_another_generation() {
 fn a_service_keeps_its_slot_until_its_last_real_lost_its_own() {
     let mut bench = Bench::new(2, 4);
     bench.apply(&rr(&[2])).expect("room");
-    assert_eq!(bench.apply(&table(vec![])).expect("room").freed_services, []);
+    assert_eq!(bench.apply(&table(vec![])).expect("room").removed_services, [0]);
     assert!(bench.table.lookup(Protocol::Tcp, Ipv4Addr::new(10, 9, 9, 1).to_bits(), 80).is_none());
-    assert!(bench.slots.service(0).is_some());
-    let reclaimed = bench.slots.reclaim(RECLAIM_AFTER_MS, |_| false);
-    assert_eq!((reclaimed.reals, reclaimed.services), (vec![0], vec![0]));
+    let back = bench.apply(&rr(&[2])).expect("room");
+    assert_eq!((back.services, back.changed_services), (vec![0], vec![0]));
+    bench.apply(&table(vec![])).expect("room");
+    assert!(bench.slots.service(0).is_some_and(|row| !row.is_live));
+    assert_eq!(bench.slots.reclaim(RECLAIM_AFTER_MS, |_| false), [0]);
     assert!(bench.slots.service(0).is_none());
 }
 
@@ -154,7 +156,8 @@ fn a_service_keeps_its_slot_until_its_last_real_lost_its_own() {
 fn a_service_without_reals_loses_its_slot_at_once() {
     let mut bench = Bench::new(1, 1);
     bench.apply(&rr(&[])).expect("room");
-    assert_eq!(bench.apply(&table(vec![])).expect("room").freed_services, [0]);
+    assert_eq!(bench.apply(&table(vec![])).expect("room").removed_services, [0]);
+    assert!(bench.slots.service(0).is_none());
     bench.apply(&rr(&[2])).expect("room again");
 }
 
