@@ -22,6 +22,8 @@ mod memory;
 mod port;
 mod seqlock;
 mod status;
+#[cfg(test)]
+mod strategies;
 mod wire_number;
 
 pub use drop_reason::DropReason;

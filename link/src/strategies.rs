@@ -1,0 +1,220 @@
+//! Random messages and tables for property tests.
+
+use crate::drop_reason::DropReason;
+use crate::message::{
+    ConnectionFilter, ConnectionRow, ConnectionState, Explanation, Flow, Hop, Outcome, Refusal, Reply, Request, Table,
+};
+use crate::model::{
+    ForwardMethod, MacAddress, Neighbor, Prefix, Protocol, RealServer, Route, SchedulerKind, Service, ServiceKey,
+    ServiceTable, Timeouts,
+};
+use proptest::array::{uniform6, uniform12};
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+fn address() -> impl Strategy<Value = Ipv4Addr> {
+    any::<u32>().prop_map(Ipv4Addr::from_bits)
+}
+
+fn host() -> impl Strategy<Value = Ipv4Addr> {
+    (1u32..0xe000_0000).prop_map(Ipv4Addr::from_bits)
+}
+
+fn endpoint() -> impl Strategy<Value = SocketAddrV4> {
+    (address(), any::<u16>()).prop_map(|(address, port)| SocketAddrV4::new(address, port))
+}
+
+fn server() -> impl Strategy<Value = SocketAddrV4> {
+    (host(), 1..=u16::MAX).prop_map(|(address, port)| SocketAddrV4::new(address, port))
+}
+
+fn protocol() -> impl Strategy<Value = Protocol> {
+    select(vec![Protocol::Tcp, Protocol::Udp])
+}
+
+fn method() -> impl Strategy<Value = ForwardMethod> {
+    select(ForwardMethod::ALL.to_vec())
+}
+
+fn scheduler() -> impl Strategy<Value = SchedulerKind> {
+    select(SchedulerKind::ALL.to_vec())
+}
+
+fn table() -> impl Strategy<Value = Table> {
+    select(vec![Table::Services, Table::NextHops])
+}
+
+fn mac() -> impl Strategy<Value = MacAddress> {
+    uniform6(any::<u8>()).prop_map(|[first, b, c, d, e, f]| MacAddress([first & 0xfc | 2, b, c, d, e, f]))
+}
+
+fn timeouts() -> impl Strategy<Value = Timeouts> {
+    uniform12(1..=Timeouts::MAX_SECONDS).prop_map(Timeouts::from_seconds)
+}
+
+fn real() -> impl Strategy<Value = RealServer> {
+    (server(), method(), 0..=RealServer::MAX_WEIGHT).prop_map(|(address, method, weight)| RealServer {
+        address,
+        method,
+        weight,
+    })
+}
+
+fn route() -> impl Strategy<Value = Route> {
+    let prefix = (address(), 0u8..=32).prop_filter_map("length", |(address, length)| Prefix::of(address, length));
+    (prefix, any::<u16>(), option::of(host()), option::of(host())).prop_map(|(prefix, port, via, source)| Route {
+        prefix,
+        port,
+        via,
+        source,
+    })
+}
+
+fn neighbor() -> impl Strategy<Value = Neighbor> {
+    (host(), any::<u16>(), mac()).prop_map(|(address, port, mac)| Neighbor { address, port, mac })
+}
+
+fn filter() -> impl Strategy<Value = ConnectionFilter> {
+    (option::of(protocol()), option::of(address()), option::of(endpoint()), option::of(endpoint()), any::<u32>())
+        .prop_map(|(protocol, client, service, real, limit)| ConnectionFilter {
+            protocol,
+            client,
+            service,
+            real,
+            limit,
+        })
+}
+
+/// Any request that control may send.
+pub(crate) fn request() -> impl Strategy<Value = Request> {
+    let key = (protocol(), server()).prop_map(|(protocol, address)| ServiceKey { protocol, address });
+    prop_oneof![
+        (1..=u32::MAX).prop_map(|pid| Request::Hello { pid }),
+        (table(), 1..=u64::MAX, any::<u32>()).prop_map(|(table, generation, rows)| Request::Begin {
+            table,
+            generation,
+            rows
+        }),
+        timeouts().prop_map(Request::Timeouts),
+        (key, scheduler(), any::<u32>()).prop_map(|(key, scheduler, reals)| Request::Service { key, scheduler, reals }),
+        real().prop_map(Request::Real),
+        route().prop_map(Request::Route),
+        neighbor().prop_map(Request::Neighbor),
+        (1..=u64::MAX, any::<u64>()).prop_map(|(generation, checksum)| Request::Commit { generation, checksum }),
+        filter().prop_map(Request::Connections),
+        filter().prop_map(Request::Count),
+        filter().prop_map(Request::Flush),
+        (protocol(), endpoint(), endpoint()).prop_map(|(protocol, source, destination)| Request::Explain(Flow {
+            protocol,
+            source,
+            destination
+        })),
+    ]
+}
+
+fn explanation() -> impl Strategy<Value = Explanation> {
+    let reason = || select(DropReason::ALL.to_vec());
+    let outcome = prop_oneof![
+        Just(Outcome::Forwarded),
+        Just(Outcome::Kernel),
+        reason().prop_map(Outcome::Answered),
+        reason().prop_map(Outcome::Dropped)
+    ];
+    let hop = (any::<u16>(), address(), uniform6(any::<u8>())).prop_map(|(port, address, mac)| Hop {
+        port,
+        address,
+        mac: MacAddress(mac),
+    });
+    let connection = (select(ConnectionState::ALL.to_vec()), any::<u32>());
+    (
+        outcome,
+        any::<u16>(),
+        option::of(endpoint()),
+        option::of(connection),
+        any::<bool>(),
+        option::of((endpoint(), method())),
+        option::of(hop),
+    )
+        .prop_map(|(outcome, worker, service, connection, outbound, real, next_hop)| Explanation {
+            outcome,
+            worker,
+            service,
+            connection,
+            outbound,
+            real,
+            next_hop,
+        })
+}
+
+fn connection() -> impl Strategy<Value = ConnectionRow> {
+    let ends = (endpoint(), endpoint(), endpoint());
+    (protocol(), ends, method(), select(ConnectionState::ALL.to_vec()), any::<u32>(), any::<u16>()).prop_map(
+        |(protocol, (client, service, real), method, state, expires_in, worker)| ConnectionRow {
+            protocol,
+            client,
+            service,
+            real,
+            method,
+            state,
+            expires_in,
+            worker,
+        },
+    )
+}
+
+/// Any reply that the dataplane may send.
+pub(crate) fn reply() -> impl Strategy<Value = Reply> {
+    prop_oneof![
+        any::<(u64, u64)>().prop_map(|(services_generation, next_hops_generation)| Reply::Welcome {
+            services_generation,
+            next_hops_generation
+        }),
+        (table(), any::<u64>(), any::<u32>()).prop_map(|(table, generation, microseconds)| Reply::Applied {
+            table,
+            generation,
+            microseconds
+        }),
+        (table(), any::<u64>(), select(Refusal::ALL.to_vec()), any::<u32>())
+            .prop_map(|(table, generation, reason, row)| Reply::Refused { table, generation, reason, row }),
+        connection().prop_map(Reply::Connection),
+        any::<u64>().prop_map(|count| Reply::End { count }),
+        explanation().prop_map(Reply::Explanation),
+        (any::<u16>(), address()).prop_map(|(port, address)| Reply::NeighborWanted { port, address }),
+    ]
+}
+
+/// A table that a dataplane with room for it accepts.
+pub(crate) fn service_table() -> impl Strategy<Value = ServiceTable> {
+    let reals = btree_map((host(), 1..=u16::MAX), (method(), 0..=RealServer::MAX_WEIGHT), 0..6);
+    let services = btree_map((protocol(), server()), (scheduler(), reals), 0..8);
+    (timeouts(), services).prop_map(|(timeouts, services)| ServiceTable {
+        timeouts,
+        services: services
+            .into_iter()
+            .map(|((protocol, address), (scheduler, reals))| Service {
+                key: ServiceKey { protocol, address },
+                scheduler,
+                reals: reals
+                    .into_iter()
+                    .map(|(end, (method, weight))| real_of(address.port(), end, method, weight))
+                    .collect(),
+            })
+            .collect(),
+    })
+}
+
+/// With the service's port where the method keeps the packet's; then the address alone makes it unique.
+fn real_of(service_port: u16, (host, port): (Ipv4Addr, u16), method: ForwardMethod, weight: u32) -> RealServer {
+    let method = if port == service_port { method } else { ForwardMethod::Nat };
+    RealServer { address: SocketAddrV4::new(host, port), method, weight }
+}
+
+/// Routes and neighbours on the ports below `ports`.
+pub(crate) fn next_hop_table(ports: u16) -> impl Strategy<Value = crate::model::NextHopTable> {
+    let routes = vec((route(), 0..ports).prop_map(|(route, port)| Route { port, ..route }), 0..8);
+    let neighbors = vec((neighbor(), 0..ports).prop_map(|(neighbor, port)| Neighbor { port, ..neighbor }), 0..8);
+    (routes, neighbors).prop_map(|(routes, neighbors)| crate::model::NextHopTable { routes, neighbors })
+}
