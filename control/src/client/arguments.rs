@@ -1,0 +1,366 @@
+//! The arguments of `sluice`, and the requests that they mean.
+
+use super::Stop;
+use crate::protocol::{ConnectionFilter, DEFAULT_SOCKET, Failure, MAX_REQUEST, Request, ServiceAdd};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use link::model::{ForwardMethod, Protocol, SchedulerKind};
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::{Path, PathBuf};
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused (nothing changed), 2 wrong usage, 3 not found, 4 sluiced (or the \
+                          dataplane) not reachable.";
+
+/// Shows and changes what a Sluice director does.
+#[derive(Debug, Parser)]
+#[command(name = "sluice", version, after_help = EXIT_CODES, subcommand_required = true, arg_required_else_help = true)]
+pub(super) struct Arguments {
+    /// The Unix socket of sluiced
+    #[arg(long, global = true, value_name = "PATH", env = "SLUICE_SOCKET", default_value = DEFAULT_SOCKET)]
+    pub(super) socket: PathBuf,
+    /// For people, or for programs
+    #[arg(long, global = true, value_enum, default_value = "table")]
+    pub(super) format: Format,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// How answers are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    Table,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// How the director is: processes, versions of the tables, warnings
+    Status,
+    /// Virtual services
+    #[command(subcommand)]
+    Service(ServiceCommand),
+    /// Real servers of a service
+    #[command(subcommand)]
+    Real(RealCommand),
+    /// Connections
+    #[command(subcommand)]
+    Connection(ConnectionCommand),
+    /// Counters of services, reals and workers since the dataplane started
+    Stats {
+        /// Only this service
+        service: Option<String>,
+        /// Per second instead: two samples, a second apart
+        #[arg(long)]
+        rate: bool,
+    },
+    /// Why packets were dropped or answered
+    Drops {
+        /// Reasons that never occurred too
+        #[arg(long)]
+        all: bool,
+    },
+    /// The Ethernet ports and their counters
+    Ports,
+    /// What would happen to a packet now, and why; changes nothing
+    Explain {
+        /// tcp or udp
+        protocol: Protocol,
+        /// Where the packet comes from, as 202.100.1.2:3456
+        #[arg(value_parser = endpoint)]
+        source: SocketAddrV4,
+        /// Where it goes, as 202.103.106.5:80
+        #[arg(value_parser = endpoint)]
+        destination: SocketAddrV4,
+    },
+    /// Makes a services file the running table, whole or not at all; connections of what stays go on
+    Apply {
+        /// The file; - for standard input
+        file: PathBuf,
+        /// Only print what would change
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Applies the services file that sluiced was started with
+    Reload {
+        /// Only print what would change
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// The timeouts in force, in seconds
+    Timeouts {
+        #[command(subcommand)]
+        command: Option<TimeoutsCommand>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ServiceCommand {
+    /// Every service
+    List,
+    /// One service and its reals
+    Show {
+        /// Its name
+        service: String,
+    },
+    /// Adds a service without reals
+    Add {
+        /// Its name: 1 to 64 of letters, digits, ".", "_" and "-"
+        name: String,
+        /// tcp or udp
+        protocol: Protocol,
+        /// Virtual address and port, as 202.103.106.5:80
+        #[arg(value_parser = endpoint)]
+        address: SocketAddrV4,
+        /// rr, wrr, lc or wlc
+        #[arg(long, default_value = "wlc")]
+        scheduler: SchedulerKind,
+        /// Method of reals added without one: nat, tunnel or direct
+        #[arg(long, default_value = "nat")]
+        method: ForwardMethod,
+    },
+    /// Changes a service
+    #[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
+    Set {
+        /// Its name
+        service: String,
+        /// rr, wrr, lc or wlc
+        #[arg(long, group = "change")]
+        scheduler: Option<SchedulerKind>,
+        /// Method of reals added later without one; present reals keep theirs
+        #[arg(long, group = "change")]
+        method: Option<ForwardMethod>,
+    },
+    /// Removes a service with its reals
+    Remove {
+        /// Its name
+        service: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RealCommand {
+    /// Adds a real server to a service
+    Add {
+        #[command(flatten)]
+        real: Real,
+        /// Its share, 0 to 65535
+        #[arg(long, default_value_t = 1)]
+        weight: u32,
+        /// nat, tunnel or direct; the service's if not given
+        #[arg(long)]
+        method: Option<ForwardMethod>,
+    },
+    /// Changes a real server
+    #[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
+    Set {
+        #[command(flatten)]
+        real: Real,
+        /// Its share, 0 to 65535
+        #[arg(long, group = "change")]
+        weight: Option<u32>,
+        /// nat, tunnel or direct; existing connections keep theirs
+        #[arg(long, group = "change")]
+        method: Option<ForwardMethod>,
+    },
+    /// Removes a real server; its connections end
+    Remove {
+        #[command(flatten)]
+        real: Real,
+    },
+    /// Sets the weight to 0: no new connections, existing ones go on
+    Drain {
+        #[command(flatten)]
+        real: Real,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Real {
+    /// The service's name
+    service: String,
+    /// The real's address and port, as 10.0.0.3:80
+    #[arg(value_parser = endpoint)]
+    address: SocketAddrV4,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConnectionCommand {
+    /// Lists connections
+    List {
+        #[command(flatten)]
+        filter: Filter,
+        /// At most so many; 0 = all
+        #[arg(long, default_value_t = 0)]
+        limit: u32,
+    },
+    /// Prints how many connections there are
+    Count {
+        #[command(flatten)]
+        filter: Filter,
+    },
+    /// Removes connections
+    Flush {
+        #[command(flatten)]
+        filter: Filter,
+        /// Every connection; needed where no filter is given
+        #[arg(long, conflicts_with_all = ["protocol", "client", "service", "real"])]
+        all: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Filter {
+    /// tcp or udp
+    #[arg(long)]
+    protocol: Option<Protocol>,
+    /// The client's address
+    #[arg(long, value_name = "ADDRESS")]
+    client: Option<Ipv4Addr>,
+    /// A service's name, or a virtual address and port
+    #[arg(long, value_name = "SERVICE")]
+    service: Option<String>,
+    /// The real's address and port
+    #[arg(long, value_name = "ADDRESS", value_parser = endpoint)]
+    real: Option<SocketAddrV4>,
+}
+
+impl Filter {
+    fn request(&self, limit: u32) -> ConnectionFilter {
+        let Self { protocol, client, service, real } = self;
+        ConnectionFilter { protocol: *protocol, client: *client, service: service.clone(), real: *real, limit }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.request(0) == ConnectionFilter::default()
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TimeoutsCommand {
+    /// Changes timeouts; existing connections follow with their next packet
+    Set {
+        /// As tcp_established=600
+        #[arg(required = true, value_name = "KEY=SECONDS", value_parser = timeout)]
+        timeouts: Vec<(String, u64)>,
+    },
+}
+
+fn endpoint(text: &str) -> Result<SocketAddrV4, String> {
+    text.parse().map_err(|_| "allowed an IPv4 address and a port, as 10.0.0.1:80".to_owned())
+}
+
+fn timeout(text: &str) -> Result<(String, u64), String> {
+    let parts = text.split_once('=').and_then(|(key, seconds)| Some((key.to_owned(), seconds.parse().ok()?)));
+    parts.ok_or_else(|| "allowed a key and whole seconds, as tcp_established=600".to_owned())
+}
+
+/// What a command means.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    /// One request, its answer printed.
+    Ask(Request),
+    /// Two samples of the counters.
+    Rate {
+        /// Only this service.
+        service: Option<String>,
+    },
+    /// The drop reasons.
+    Drops {
+        /// Those at 0 too.
+        all: bool,
+    },
+}
+
+impl Command {
+    /// Reads the file that an `apply` names, nothing else from outside.
+    pub(super) fn task(&self) -> Result<Task, Stop> {
+        let request = match self {
+            Self::Stats { service, rate: true } => return Ok(Task::Rate { service: service.clone() }),
+            Self::Drops { all } => return Ok(Task::Drops { all: *all }),
+            Self::Stats { service, rate: false } => Request::Stats { service: service.clone() },
+            Self::Status => Request::Status,
+            Self::Service(command) => command.request(),
+            Self::Real(command) => command.request(),
+            Self::Connection(command) => command.request()?,
+            Self::Ports => Request::Ports,
+            Self::Explain { protocol, source, destination } => {
+                Request::Explain { protocol: *protocol, source: *source, destination: *destination }
+            }
+            Self::Apply { file, dry_run } => apply(file, *dry_run)?,
+            Self::Reload { dry_run } => Request::Reload { dry_run: *dry_run },
+            Self::Timeouts { command: None } => Request::Timeouts,
+            Self::Timeouts { command: Some(TimeoutsCommand::Set { timeouts }) } => {
+                Request::TimeoutsSet { timeouts: timeouts.iter().cloned().collect() }
+            }
+        };
+        Ok(Task::Ask(request))
+    }
+}
+
+impl ServiceCommand {
+    fn request(&self) -> Request {
+        match self {
+            Self::List => Request::ServiceList,
+            Self::Show { service } => Request::ServiceShow { service: service.clone() },
+            Self::Add { name, protocol, address, scheduler, method } => Request::ServiceAdd(ServiceAdd {
+                name: name.clone(),
+                protocol: *protocol,
+                address: *address,
+                scheduler: *scheduler,
+                method: *method,
+            }),
+            Self::Set { service, scheduler, method } => {
+                Request::ServiceSet { service: service.clone(), scheduler: *scheduler, method: *method }
+            }
+            Self::Remove { service } => Request::ServiceRemove { service: service.clone() },
+        }
+    }
+}
+
+impl RealCommand {
+    fn request(&self) -> Request {
+        let (Self::Add { real, .. } | Self::Set { real, .. } | Self::Remove { real } | Self::Drain { real }) = self;
+        let (service, address) = (real.service.clone(), real.address);
+        match self {
+            Self::Add { weight, method, .. } => Request::RealAdd { service, address, weight: *weight, method: *method },
+            Self::Set { weight, method, .. } => Request::RealSet { service, address, weight: *weight, method: *method },
+            Self::Remove { .. } => Request::RealRemove { service, address },
+            Self::Drain { .. } => Request::RealDrain { service, address },
+        }
+    }
+}
+
+impl ConnectionCommand {
+    fn request(&self) -> Result<Request, Stop> {
+        match self {
+            Self::List { filter, limit } => Ok(Request::ConnectionList(filter.request(*limit))),
+            Self::Count { filter } => Ok(Request::ConnectionCount(filter.request(0))),
+            Self::Flush { filter, all } if *all || !filter.is_empty() => {
+                Ok(Request::ConnectionFlush(filter.request(0)))
+            }
+            Self::Flush { .. } => {
+                let message = "Nothing was removed: give --protocol, --client, --service or --real, or --all for every \
+                               connection.";
+                Err(Failure::usage(message).into())
+            }
+        }
+    }
+}
+
+fn apply(file: &Path, dry_run: bool) -> Result<Request, Stop> {
+    let name = file.display().to_string();
+    let mut text = String::new();
+    let read = if name == "-" {
+        std::io::stdin().lock().read_to_string(&mut text)
+    } else {
+        std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text))
+    };
+    read.map_err(|error| Failure::not_found(format!("Nothing was applied: {name} cannot be read: {error}.")))?;
+    // JSON escapes make the line longer than the text; half of the limit is what always fits in practice.
+    let allowed = MAX_REQUEST / 2;
+    if text.len() > allowed {
+        let message = format!("Nothing was applied: {name} has {} bytes, allowed {allowed}.", text.len());
+        return Err(Failure::refused(message).into());
+    }
+    Ok(Request::Apply { text, file: name, dry_run })
+}

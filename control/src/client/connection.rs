@@ -1,0 +1,93 @@
+//! The socket to `sluiced`.
+
+use super::Stop;
+use crate::protocol::{Line, Request, decode_line, encode_request, payload};
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use std::io::{self, BufRead, BufReader, ErrorKind, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long `sluiced` may be silent in the middle of an answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A connection to `sluiced`.
+pub(super) struct Connection {
+    path: PathBuf,
+    stream: BufReader<UnixStream>,
+    line: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects to the socket at `path`.
+    pub(super) fn open(path: &Path) -> Result<Self, Stop> {
+        let stream = UnixStream::connect(path).map_err(|error| unreachable(path, &error))?;
+        stream.set_read_timeout(Some(PATIENCE)).map_err(|error| unreachable(path, &error))?;
+        Ok(Self { path: path.to_owned(), stream: BufReader::with_capacity(64 * 1024, stream), line: Vec::new() })
+    }
+
+    /// Sends a request and reads its answer; `row` gets the rows of a list while they arrive.
+    pub(super) fn stream<T: DeserializeOwned>(
+        &mut self,
+        request: &Request,
+        mut row: impl FnMut(&RawValue) -> Result<(), Stop>,
+    ) -> Result<T, Stop> {
+        let sent = self.stream.get_mut().write_all(&encode_request(request)?);
+        // A refusal may be waiting although not all could be sent (a request that is too long).
+        if let Err(error) = sent
+            && error.kind() != ErrorKind::BrokenPipe
+        {
+            return Err(unreachable(&self.path, &error));
+        }
+        loop {
+            self.line.clear();
+            match self.stream.read_until(b'\n', &mut self.line) {
+                Ok(0) => return Err(self.gone("it closed the connection before it had answered")),
+                Ok(_) => {}
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    return Err(self.gone(&format!("it did not answer within {} seconds", PATIENCE.as_secs())));
+                }
+                Err(error) => return Err(unreachable(&self.path, &error)),
+            }
+            match decode_line(&self.line)? {
+                Line::Row(value) => row(value)?,
+                Line::Done(result) => return Ok(payload(result)?),
+                Line::Failed(failure) => return Err(failure.into()),
+            }
+        }
+    }
+
+    /// Sends a request that has no rows.
+    pub(super) fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, Stop> {
+        self.stream(request, |_| Ok(()))
+    }
+
+    /// Sends a request and collects its rows.
+    pub(super) fn list<R, T>(&mut self, request: &Request) -> Result<(Vec<R>, T), Stop>
+    where
+        R: DeserializeOwned,
+        T: DeserializeOwned,
+    {
+        let mut rows = Vec::new();
+        let end = self.stream(request, |row| {
+            rows.push(payload(row)?);
+            Ok(())
+        })?;
+        Ok((rows, end))
+    }
+
+    fn gone(&self, why: &str) -> Stop {
+        let path = self.path.display();
+        Stop::Unreachable(format!("sluiced at {path} is not reachable: {why}. Its log says why."))
+    }
+}
+
+fn unreachable(path: &Path, error: &io::Error) -> Stop {
+    let next = match error.kind() {
+        ErrorKind::PermissionDenied => "Run sluice as root or as a member of the socket's group.",
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => "Start sluiced, or name its socket with --socket.",
+        _ => "The log of sluiced may say why.",
+    };
+    Stop::Unreachable(format!("sluiced at {} is not reachable: {error}. {next}", path.display()))
+}
