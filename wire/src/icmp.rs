@@ -88,6 +88,12 @@ impl<B: AsRef<[u8]>> Icmp<B> {
         u8_at(self.bytes.as_ref(), field::TYPE)
     }
 
+    /// Whether this is an error message; see [`is_error`].
+    #[inline]
+    pub fn is_error(&self) -> bool {
+        is_error(self.kind())
+    }
+
     /// The code; its meaning depends on the type.
     #[inline]
     pub fn code(&self) -> u8 {
@@ -127,7 +133,7 @@ impl<B: AsRef<[u8]>> Icmp<B> {
     /// The packet that an error quotes, cut off by its sender as it may be; `None` if this is no error message.
     #[inline]
     pub fn quoted(&self) -> Option<&[u8]> {
-        is_error(self.kind()).then(|| self.payload())
+        self.is_error().then(|| self.payload())
     }
 }
 
