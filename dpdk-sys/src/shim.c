@@ -1,9 +1,11 @@
 /* See shim.h. SPDX-License-Identifier: Apache-2.0 */
 #include "shim.h"
 
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_cycles.h>
 #include <rte_hash_crc.h>
@@ -37,6 +39,26 @@ _Static_assert(SLUICE_RSS_L4_DST_ONLY == RTE_ETH_RSS_L4_DST_ONLY && SLUICE_RSS_L
 		       SLUICE_RSS_L3_DST_ONLY == RTE_ETH_RSS_L3_DST_ONLY &&
 		       SLUICE_RSS_L3_SRC_ONLY == RTE_ETH_RSS_L3_SRC_ONLY,
 	       "RSS halves");
+
+int sluice_eal_init(int argc, char **argv)
+{
+	fflush(stdout);
+	int saved = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+	int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	if (saved >= 0 && nowhere >= 0)
+		dup2(nowhere, STDOUT_FILENO);
+	int result = rte_eal_init(argc, argv);
+
+	fflush(stdout);
+	if (saved >= 0) {
+		dup2(saved, STDOUT_FILENO);
+		close(saved);
+	}
+	if (nowhere >= 0)
+		close(nowhere);
+	return result;
+}
 
 int sluice_errno(void)
 {

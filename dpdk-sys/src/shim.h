@@ -100,6 +100,8 @@ struct sluice_port_statistics {
 /* Called with each piece of log text, from any thread. */
 typedef void (*sluice_log_sink)(const char *text, size_t length);
 
+/* rte_eal_init, without the two pages that it prints to standard output when it does not like an argument. */
+int sluice_eal_init(int argc, char **argv);
 int sluice_errno(void);
 uint32_t sluice_lcore_id(void);
 uint64_t sluice_tsc(void);

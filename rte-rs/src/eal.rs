@@ -165,7 +165,9 @@ fn command_line(options: &EalOptions) -> Result<Vec<String>, EalError> {
     }
     words.push(format!("--main-lcore={}", options.main_lcore));
     words.push("--log-level=*:notice".to_owned());
-    words.extend_from_slice(&options.arguments);
+    // DPDK refuses --in-memory on ordinary memory, where --no-shconf is all that there is to it.
+    let replaced = if hugepages::disabled(&options.arguments) { "--in-memory" } else { "" };
+    words.extend(options.arguments.iter().map(|word| if word == replaced { "--no-shconf" } else { word }.to_owned()));
     Ok(words)
 }
 
@@ -216,7 +218,7 @@ fn init(arguments: Vec<CString>) -> Result<(), ()> {
     let pointers = Vec::leak(pointers);
     // SAFETY: `pointers` is an argv of `count` C strings with a NULL at its end that nobody frees; `Eal::start` lets
     // this run once in a process.
-    let result = unsafe { dpdk_sys::rte_eal_init(count, pointers.as_mut_ptr()) };
+    let result = unsafe { dpdk_sys::sluice_eal_init(count, pointers.as_mut_ptr()) };
     if result < 0 { Err(()) } else { Ok(()) }
 }
 
@@ -275,6 +277,15 @@ mod tests {
     #[test]
     fn a_core_beyond_dpdks_table_is_refused_with_the_way_around() {
         assert!(checked(0, &[200]).unwrap_err().ends_with("map it with the EAL argument --lcores=LCORE@200"));
+    }
+
+    #[test]
+    fn in_memory_goes_with_and_without_hugepages() {
+        let mut with = options(0, &[]);
+        with.arguments = vec!["--in-memory".into()];
+        assert_eq!(command_line(&with).unwrap().last().unwrap(), "--in-memory");
+        with.arguments.push("--no-huge".into());
+        assert_eq!(command_line(&with).unwrap().get(4..).unwrap(), ["--no-shconf", "--no-huge"]);
     }
 
     #[test]

@@ -56,3 +56,15 @@ pub use queue::{RxQueue, TxQueue};
 pub use rcu::{Rcu, RcuReader, RcuToken};
 pub use ring::{MbufReceiver, MbufSender, MbufSoleSender};
 pub use tap::Tap;
+
+/// Asks for the cache line at `place`; it comes while other work goes on.
+#[inline]
+pub fn prefetch<T>(place: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch is a hint that touches no memory the program can see; any address is allowed.
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(place.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
+}

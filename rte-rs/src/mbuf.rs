@@ -191,6 +191,12 @@ impl Mbuf {
         self.head().port
     }
 
+    /// Replaces the port number, for a caller who numbers ports in another way than DPDK.
+    #[inline]
+    pub fn set_port(&mut self, port: u16) {
+        self.head_mut().port = port;
+    }
+
     /// The hash that the network card computed for receive side scaling, if it told.
     #[inline]
     pub fn rss_hash(&self) -> Option<u32> {
@@ -208,11 +214,7 @@ impl Mbuf {
     /// Asks for the data's first cache line; it comes while other work goes on.
     #[inline]
     pub fn prefetch(&self) {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: a prefetch is a hint that touches no memory the program can see; any address is allowed.
-        unsafe {
-            core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(self.start().cast());
-        }
+        crate::prefetch(self.start().cast_const());
     }
 }
 
