@@ -208,3 +208,6 @@ mod text {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -127,8 +127,8 @@ fn ask(connection: &mut Connection, request: &Request, json: bool, out: &mut dyn
         Request::Ports => show::ports(&connection.ask::<Vec<PortRow>>(request)?, out)?,
         Request::Explain { .. } => explain::explain(&connection.ask::<Explained>(request)?, out)?,
         Request::Timeouts => show::timeouts(&connection.ask::<BTreeMap<String, u64>>(request)?, out)?,
-        Request::Apply { dry_run, .. } | Request::Reload { dry_run } => {
-            show::changed(&connection.ask::<Changed>(request)?, true, *dry_run, out)?;
+        Request::Apply { .. } | Request::Reload { .. } => {
+            show::changed(&connection.ask::<Changed>(request)?, true, out)?;
         }
         Request::ServiceAdd(_)
         | Request::ServiceSet { .. }
@@ -137,7 +137,7 @@ fn ask(connection: &mut Connection, request: &Request, json: bool, out: &mut dyn
         | Request::RealSet { .. }
         | Request::RealRemove { .. }
         | Request::RealDrain { .. }
-        | Request::TimeoutsSet { .. } => show::changed(&connection.ask::<Changed>(request)?, false, false, out)?,
+        | Request::TimeoutsSet { .. } => show::changed(&connection.ask::<Changed>(request)?, false, out)?,
     }
     Ok(())
 }

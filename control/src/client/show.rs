@@ -198,9 +198,6 @@ pub(super) fn drops(drops: &Drops, all: bool, out: &mut dyn Write) -> io::Result
 }
 
 pub(super) fn ports(ports: &[PortRow], out: &mut dyn Write) -> io::Result<()> {
-    if ports.is_empty() {
-        return writeln!(out, "The dataplane is not running: there are no ports.");
-    }
     let mut table = Table::new(&["PORT", "DEVICE", "DRIVER", "MAC", ">MTU", "KERNEL INTERFACE", "ADDRESSES"]);
     for port in ports {
         table.row([
@@ -282,15 +279,11 @@ pub(super) fn timeouts(timeouts: &BTreeMap<String, u64>, out: &mut dyn Write) ->
     table.print(out)
 }
 
-pub(super) fn changed(changed: &Changed, list: bool, dry_run: bool, out: &mut dyn Write) -> io::Result<()> {
+/// A change: the result first; `list` for the changes one by one.
+pub(super) fn changed(changed: &Changed, list: bool, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", changed.message)?;
-    if list {
-        for change in &changed.changes {
-            writeln!(out, "{change}")?;
-        }
-    }
-    if !dry_run && !changed.in_force {
-        writeln!(out, "The dataplane is not running: it gets the table when it starts.")?;
+    for change in changed.changes.iter().filter(|_| list) {
+        writeln!(out, "{change}")?;
     }
     Ok(())
 }

@@ -148,14 +148,6 @@ fn a_change_sends_its_request_and_prints_the_result_first() {
 }
 
 #[test]
-fn a_change_that_waits_for_the_dataplane_says_so() {
-    let waiting = Changed { in_force: false, ..changed("Removed real 10.0.0.3:80 from web.") };
-    let ran = ran(vec![done(waiting)], &["real", "remove", "web", "10.0.0.3:80"]);
-    let want = "Removed real 10.0.0.3:80 from web.\nThe dataplane is not running: it gets the table when it starts.\n";
-    assert_eq!((ran.code, ran.out.as_str()), (DONE, want));
-}
-
-#[test]
 fn each_kind_of_failure_has_its_exit_code_and_its_message_on_standard_error() {
     for (failure, code) in [
         (Failure::refused("No."), REFUSED),

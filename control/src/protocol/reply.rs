@@ -123,7 +123,7 @@ pub struct Count {
 /// The answer to a change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changed {
-    /// The result for people, one sentence: `Added real 10.0.0.3:80 to web.`
+    /// The result for people: `Added real 10.0.0.3:80 to web.` Says so where the dataplane is not running.
     pub message: String,
     /// The changes, one a line: `+ real 10.0.0.3:80 of web, nat, weight 1`. Empty: nothing had to change.
     pub changes: Vec<String>,

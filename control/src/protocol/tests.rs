@@ -1,0 +1,149 @@
+//! The lines themselves: what is read, what is refused, and that docs/control-protocol.md tells the truth.
+
+use super::{
+    Code, ConnectionFilter, Count, Failure, Line, Request, ServiceAdd, decode_line, decode_request, encode_end,
+    encode_request, encode_row, payload,
+};
+use link::model::{ForwardMethod, Protocol, SchedulerKind};
+use std::collections::BTreeMap;
+use std::net::SocketAddrV4;
+
+const DOCUMENTATION: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/control-protocol.md"));
+
+/// One of each, in the order of the enum.
+fn one_of_each() -> Vec<Request> {
+    let service = || "web".to_owned();
+    let address: SocketAddrV4 = "172.16.0.3:8000".parse().expect("an endpoint");
+    let method = Some(ForwardMethod::Nat);
+    let filter = ConnectionFilter { protocol: Some(Protocol::Tcp), service: Some(service()), ..Default::default() };
+    let add = ServiceAdd {
+        name: service(),
+        protocol: Protocol::Tcp,
+        address,
+        scheduler: SchedulerKind::LeastConnection,
+        method: ForwardMethod::Tunnel,
+    };
+    vec![
+        Request::Status,
+        Request::ServiceList,
+        Request::ServiceShow { service: service() },
+        Request::ServiceAdd(add),
+        Request::ServiceSet { service: service(), scheduler: None, method },
+        Request::ServiceRemove { service: service() },
+        Request::RealAdd { service: service(), address, weight: 5, method },
+        Request::RealSet { service: service(), address, weight: Some(0), method: None },
+        Request::RealRemove { service: service(), address },
+        Request::RealDrain { service: service(), address },
+        Request::ConnectionList(filter.clone()),
+        Request::ConnectionCount(filter.clone()),
+        Request::ConnectionFlush(filter),
+        Request::Stats { service: None },
+        Request::Drops,
+        Request::Ports,
+        Request::Explain { protocol: Protocol::Udp, source: address, destination: address },
+        Request::Apply { text: "[timeouts]\n".to_owned(), file: "a \"file\"".to_owned(), dry_run: true },
+        Request::Reload { dry_run: false },
+        Request::Timeouts,
+        Request::TimeoutsSet { timeouts: BTreeMap::from([("udp".to_owned(), 30)]) },
+    ]
+}
+
+fn command(line: &[u8]) -> String {
+    let value: serde_json::Value = serde_json::from_slice(line).expect("JSON");
+    value["command"].as_str().expect("a command").to_owned()
+}
+
+#[test]
+fn each_request_is_one_line_that_reads_back() {
+    for request in one_of_each() {
+        let line = encode_request(&request).expect("serializes");
+        assert_eq!(line.iter().position(|byte| *byte == b'\n'), Some(line.len() - 1), "{request:?}");
+        assert_eq!(decode_request(&line), Ok(request));
+    }
+}
+
+#[test]
+fn fields_left_out_have_their_defaults() {
+    let read = |line: &str| decode_request(line.as_bytes()).expect(line);
+    let real = read(r#"{"command":"real_add","service":"web","address":"10.0.0.3:80"}"#);
+    assert!(matches!(real, Request::RealAdd { weight: 1, method: None, .. }));
+    assert_eq!(read(r#"{"command":"connection_list"}"#), Request::ConnectionList(ConnectionFilter::default()));
+    assert_eq!(read(r#"{"command":"reload"}"#), Request::Reload { dry_run: false });
+    let Request::ServiceAdd(add) =
+        read(r#"{"command":"service_add","name":"a","protocol":"udp","address":"10.0.0.3:80"}"#)
+    else {
+        panic!("another command")
+    };
+    assert_eq!((add.scheduler, add.method), (SchedulerKind::WeightedLeastConnection, ForwardMethod::Nat));
+}
+
+#[test]
+fn requests_that_are_not_understood_name_what_is_wrong() {
+    for (line, want) in [
+        ("", "EOF"),
+        ("{", "EOF"),
+        ("[1]", "invalid"),
+        (r#"{"command":"frobnicate"}"#, "unknown variant `frobnicate`"),
+        (r#"{"command":"service_show"}"#, "missing field `service`"),
+        (r#"{"command":"service_show","service":"a","colour":"red"}"#, "unknown field `colour`"),
+        (r#"{"command":"connection_list","colour":"red"}"#, "unknown field `colour`"),
+        (r#"{"command":"real_drain","service":"a","address":"10.0.0.3"}"#, "invalid IPv4 socket address"),
+        (r#"{"command":"service_set","service":"a","method":"gre"}"#, "\"gre\", allowed: nat, tunnel, direct"),
+        (r#"{"command":"real_add","service":"a","address":"10.0.0.3:80","weight":-1}"#, "invalid value"),
+    ] {
+        let failure = decode_request(line.as_bytes()).expect_err(line);
+        assert_eq!(failure.code, Code::Usage);
+        assert!(failure.message.contains(want), "{line}: {}", failure.message);
+    }
+}
+
+#[test]
+fn a_line_is_a_row_a_result_or_a_failure() {
+    let count = Count { count: 3 };
+    let row = encode_row(&count).expect("serializes");
+    assert_eq!(row, b"{\"row\":{\"count\":3}}\n");
+    assert!(matches!(decode_line(&row), Ok(Line::Row(raw)) if payload::<Count>(raw).is_ok_and(|row| row == count)));
+    let result = encode_end(&Ok(count)).expect("serializes");
+    assert_eq!(result, b"{\"ok\":true,\"result\":{\"count\":3}}\n");
+    assert!(matches!(decode_line(&result), Ok(Line::Done(raw)) if payload::<Count>(raw).is_ok_and(|row| row == count)));
+    let failure = Failure::not_found("service \"a\" does not exist; there are none.");
+    let line = encode_end::<()>(&Err(failure.clone())).expect("serializes");
+    let want = br#"{"ok":false,"code":"not_found","message":"service \"a\" does not exist; there are none."}"#;
+    assert_eq!(line.strip_suffix(b"\n"), Some(&want[..]));
+    assert!(matches!(decode_line(&line), Ok(Line::Failed(read)) if read == failure));
+    for nonsense in
+        ["{}", "1", r#"{"ok":true}"#, r#"{"ok":false,"code":"odd","message":"m"}"#, r#"{"row":1,"ok":true}"#]
+    {
+        assert!(decode_line(nonsense.as_bytes()).is_err(), "{nonsense}");
+    }
+}
+
+#[test]
+fn every_line_in_the_documentation_is_one_that_is_understood() {
+    let mut shown = Vec::new();
+    for line in DOCUMENTATION.lines() {
+        if line.starts_with("{\"command\"") {
+            decode_request(line.as_bytes()).expect(line);
+            shown.push(command(line.as_bytes()));
+        } else if line.starts_with('{') {
+            decode_line(line.as_bytes()).expect(line);
+        }
+    }
+    for request in one_of_each() {
+        let name = command(&encode_request(&request).expect("serializes"));
+        assert!(shown.contains(&name), "docs/control-protocol.md has no example of {name}");
+    }
+}
+
+#[test]
+fn every_field_of_a_request_is_in_the_documentation() {
+    for request in one_of_each() {
+        let value = serde_json::to_value(&request).expect("serializes");
+        for field in value.as_object().expect("an object").keys() {
+            assert!(
+                DOCUMENTATION.contains(&format!("`{field}`")),
+                "docs/control-protocol.md does not describe {field}"
+            );
+        }
+    }
+}
