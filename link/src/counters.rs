@@ -1,6 +1,7 @@
 //! Counters: one writer per lcore, own cache lines, plain add; summed by the reader and never reset by it.
 
 use crate::drop_reason::DropReason;
+pub use crate::memory::Handle;
 use crate::memory::Shared;
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -185,18 +185,21 @@ unsafe impl Shared for DirectoryHead {}
 const _: () = assert!(size_of::<DirectoryHead>() == 64);
 
 impl DirectoryHead {
-    /// Runs `read` until no change happened meanwhile, at most `tries` times; then the last result stands.
+    /// Runs `read` until no change happened meanwhile, at most `tries` times; then the last result stands, though it may
+    /// show half of a change.
     pub(crate) fn consistently<R>(&self, tries: usize, mut read: impl FnMut() -> R) -> R {
-        let mut left = tries.max(1);
+        let mut left = tries;
         loop {
             let before = self.version.load(Ordering::Relaxed);
             fence(Ordering::Acquire);
             let result = read();
             fence(Ordering::Acquire);
-            left -= 1;
-            if left == 0 || (before % 2 == 0 && self.version.load(Ordering::Relaxed) == before) {
+            let undisturbed = before % 2 == 0 && self.version.load(Ordering::Relaxed) == before;
+            if undisturbed || left <= 1 {
                 return result;
             }
+            left -= 1;
+            std::thread::yield_now();
         }
     }
 }

@@ -9,6 +9,7 @@
 pub mod counters;
 pub mod directory;
 pub mod drop_reason;
+pub mod layout;
 pub mod message;
 pub mod model;
 pub mod record;
@@ -17,7 +18,7 @@ pub mod ring;
 pub mod transaction;
 
 mod file;
-mod layout;
+
 mod memory;
 mod port;
 mod seqlock;

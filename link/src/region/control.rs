@@ -21,7 +21,7 @@ pub struct ControlLink {
     /// Holds the control lock.
     file: File,
     view: View,
-    requests: Producer,
+    pub(super) requests: Producer,
     replies: Consumer,
     session: u32,
     sequence: u32,

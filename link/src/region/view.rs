@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use zerocopy::{FromZeros, IntoBytes};
 
 /// How often a change of the directory makes a reader begin again.
-const CONSISTENT_TRIES: usize = 8;
+const CONSISTENT_TRIES: usize = 100;
 
 /// Which dataplane it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
