@@ -14,7 +14,7 @@ mod request;
 pub use reply::*;
 pub use request::*;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -129,7 +129,20 @@ fn encode<T: Serialize>(value: &T) -> serde_json::Result<Vec<u8>> {
 /// # Errors
 /// [`Code::Usage`], naming the field and what was expected.
 pub fn decode_request(line: &[u8]) -> Result<Request, Failure> {
-    serde_json::from_slice(line).map_err(|error| Failure::usage(format!("The request was not understood: {error}.")))
+    /// A request without fields: serde's `deny_unknown_fields` lets those have any.
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Bare {
+        #[serde(rename = "command")]
+        _command: IgnoredAny,
+    }
+    let request = serde_json::from_slice(line).and_then(|request| match request {
+        Request::Status | Request::ServiceList | Request::Drops | Request::Ports | Request::Timeouts => {
+            serde_json::from_slice::<Bare>(line).map(|_| request)
+        }
+        _ => Ok(request),
+    });
+    request.map_err(|error| Failure::usage(format!("The request was not understood: {error}.")))
 }
 
 /// Takes a line from `sluiced` apart; the payload stays raw until [`payload`].

@@ -1,7 +1,7 @@
 //! The arguments of `sluice`, and the requests that they mean.
 
 use super::Stop;
-use crate::protocol::{ConnectionFilter, DEFAULT_SOCKET, Failure, MAX_REQUEST, Request, ServiceAdd};
+use crate::protocol::{ConnectionFilter, DEFAULT_SOCKET, Failure, MAX_REQUEST, Request, ServiceAdd, encode_request};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use link::model::{ForwardMethod, Protocol, SchedulerKind};
 use std::io::Read;
@@ -356,11 +356,12 @@ fn apply(file: &Path, dry_run: bool) -> Result<Request, Stop> {
         std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text))
     };
     read.map_err(|error| Failure::not_found(format!("Nothing was applied: {name} cannot be read: {error}.")))?;
-    // JSON escapes make the line longer than the text; half of the limit is what always fits in practice.
-    let allowed = MAX_REQUEST / 2;
-    if text.len() > allowed {
-        let message = format!("Nothing was applied: {name} has {} bytes, allowed {allowed}.", text.len());
+    let request = Request::Apply { text, file: name, dry_run };
+    let length = encode_request(&request)?.len();
+    if length > MAX_REQUEST {
+        let what = format!("{} takes {length} bytes as a request", file.display());
+        let message = format!("Nothing was applied: {what}, allowed {MAX_REQUEST}; apply it with `sluice reload`.");
         return Err(Failure::refused(message).into());
     }
-    Ok(Request::Apply { text, file: name, dry_run })
+    Ok(request)
 }

@@ -86,6 +86,7 @@ fn requests_that_are_not_understood_name_what_is_wrong() {
         (r#"{"command":"frobnicate"}"#, "unknown variant `frobnicate`"),
         (r#"{"command":"service_show"}"#, "missing field `service`"),
         (r#"{"command":"service_show","service":"a","colour":"red"}"#, "unknown field `colour`"),
+        (r#"{"command":"status","colour":"red"}"#, "unknown field `colour`"),
         (r#"{"command":"connection_list","colour":"red"}"#, "unknown field `colour`"),
         (r#"{"command":"real_drain","service":"a","address":"10.0.0.3"}"#, "invalid IPv4 socket address"),
         (r#"{"command":"service_set","service":"a","method":"gre"}"#, "\"gre\", allowed: nat, tunnel, direct"),
