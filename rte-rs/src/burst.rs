@@ -7,7 +7,7 @@ use std::{fmt, ptr, slice};
 
 /// Up to [`Burst::CAPACITY`] packets, owned, in order. Dropping it frees them.
 ///
-/// This is the one place where packets leave Rust without being freed: [`Burst::take`] hands pointers to C and forgets
+/// This is the one place where packets leave Rust without being freed: `Burst::take` hands pointers to C and forgets
 /// as many from the front as C says it took.
 pub struct Burst {
     mbufs: [MaybeUninit<Mbuf>; Self::CAPACITY],
