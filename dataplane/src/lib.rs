@@ -1,12 +1,26 @@
 //! The packet path of Sluice: everything that `sluice-dataplane` does between a receive and a transmit queue, and the
-//! housekeeping around it.
+//! housekeeping around it. docs/architecture.md has the map.
 
 pub mod arp;
+pub mod clock;
 pub mod connection;
+pub mod control_link;
+pub mod counters;
+pub mod director;
+pub mod explain;
 pub mod forward;
 pub mod fragment;
 pub mod icmp;
+pub mod kernel;
+pub mod limiter;
 pub mod nexthop;
+pub mod pipeline;
+pub mod publisher;
 pub mod reject;
+pub mod replay;
 pub mod scheduler;
 pub mod service;
+pub mod setup;
+pub mod steer;
+pub mod tables;
+pub mod worker;

@@ -11,6 +11,7 @@ use link::model::{NextHopTable, Prefix};
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
+use wire::ethernet::{HEADER_LEN, ether_type};
 
 /// What the table needs to know of a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +40,17 @@ pub struct Hop {
     pub destination_mac: [u8; 6],
     /// The port's.
     pub source_mac: [u8; 6],
+}
+
+impl Hop {
+    /// The Ethernet header of an IPv4 packet that goes there.
+    #[inline]
+    pub fn ethernet(&self) -> [u8; HEADER_LEN] {
+        let [a, b, c, d, e, f] = self.destination_mac;
+        let [g, h, i, j, k, l] = self.source_mac;
+        let [m, n] = ether_type::IPV4.to_be_bytes();
+        [a, b, c, d, e, f, g, h, i, j, k, l, m, n]
+    }
 }
 
 /// Why a packet can't go.
@@ -134,11 +146,29 @@ impl NextHops {
         self.generation
     }
 
+    /// Tells this table from others for as long as anyone remembers one; never 0.
+    #[inline]
+    pub fn version(&self) -> u32 {
+        (self.generation as u32).wrapping_add(1).max(1)
+    }
+
     /// Where a packet to `destination` (host byte order) goes.
     #[inline]
     pub fn route(&self, destination: u32) -> Result<Hop, Unreachable> {
-        let way = self.ranges.find(destination).and_then(|way| self.ways.get(way as usize));
-        let Way { mut hop, resolved } = *way.ok_or(Unreachable::NoRoute)?;
+        self.hop(self.way_to(destination)?, destination)
+    }
+
+    /// The first half of [`NextHops::route`]: the way to `destination` (host byte order), which may be remembered for as
+    /// long as [`NextHops::version`] stays.
+    #[inline]
+    pub fn way_to(&self, destination: u32) -> Result<u32, Unreachable> {
+        self.ranges.find(destination).ok_or(Unreachable::NoRoute)
+    }
+
+    /// The second half: the hop of a way towards `destination` (host byte order).
+    #[inline]
+    pub fn hop(&self, way: u32, destination: u32) -> Result<Hop, Unreachable> {
+        let Way { mut hop, resolved } = *self.ways.get(way as usize).ok_or(Unreachable::NoRoute)?;
         if resolved {
             return Ok(hop);
         }

@@ -1,4 +1,12 @@
 //! Connections: who talks to which real, in which state, until when.
 
+mod accounts;
+mod entry;
+pub mod key;
+mod table;
 pub mod tcp;
 pub mod timer;
+
+pub use accounts::Accounts;
+pub use entry::{Connection, Endpoint, Identity};
+pub use table::{ConnectionTable, Found, Slab, TableFull};

@@ -197,6 +197,11 @@ impl ServiceTable {
         self.reals.get(slot as usize)
     }
 
+    /// The reals by slot; free slots are not available.
+    pub fn reals(&self) -> &[RealEntry] {
+        &self.reals
+    }
+
     /// Its services, in the order of slots.
     pub fn services(&self) -> impl Iterator<Item = &ServiceEntry> {
         self.services.iter().flatten()

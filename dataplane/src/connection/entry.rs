@@ -1,0 +1,329 @@
+//! One connection: a cache line that its owner writes and others may read at any time.
+
+use link::message::{ConnectionRow, ConnectionState};
+use link::model::{ForwardMethod, Protocol};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering, fence};
+
+/// An address and port in host byte order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Endpoint {
+    /// IPv4 address.
+    pub address: u32,
+    /// TCP or UDP port.
+    pub port: u16,
+}
+
+impl From<SocketAddrV4> for Endpoint {
+    fn from(address: SocketAddrV4) -> Self {
+        Self { address: address.ip().to_bits(), port: address.port() }
+    }
+}
+
+impl From<Endpoint> for SocketAddrV4 {
+    fn from(endpoint: Endpoint) -> Self {
+        Self::new(Ipv4Addr::from_bits(endpoint.address), endpoint.port)
+    }
+}
+
+/// What is fixed for a connection's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// How packets reach the real.
+    pub method: ForwardMethod,
+    /// The client's end.
+    pub client: Endpoint,
+    /// The service's end.
+    pub service: Endpoint,
+    /// The real's end.
+    pub real: Endpoint,
+    /// The real's slot.
+    pub real_slot: u32,
+    /// The slot's generation when the connection was made: tells a reused slot from the real that was meant.
+    pub real_generation: u32,
+}
+
+/// A slab entry. Only the owning worker writes; `sequence` is odd while an entry is free or being filled, so that a
+/// reader on another core can tell a whole entry from a torn one. All accesses are plain loads and stores (relaxed).
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub struct Connection {
+    sequence: AtomicU32,
+    last_seen: AtomicU32,
+    client_address: AtomicU32,
+    service_address: AtomicU32,
+    real_address: AtomicU32,
+    client_port: AtomicU16,
+    service_port: AtomicU16,
+    real_port: AtomicU16,
+    protocol: AtomicU8,
+    method: AtomicU8,
+    state: AtomicU8,
+    /// Milliseconds that it may idle, as of its last packet.
+    timeout: AtomicU32,
+    real_slot: AtomicU32,
+    real_generation: AtomicU32,
+    reply_way: AtomicU32,
+    reply_way_version: AtomicU32,
+}
+
+const _: () = assert!(size_of::<Connection>() == 64, "one cache line");
+
+impl Connection {
+    /// A free entry.
+    pub fn free() -> Self {
+        Self {
+            sequence: AtomicU32::new(1),
+            last_seen: AtomicU32::new(0),
+            client_address: AtomicU32::new(0),
+            service_address: AtomicU32::new(0),
+            real_address: AtomicU32::new(0),
+            client_port: AtomicU16::new(0),
+            service_port: AtomicU16::new(0),
+            real_port: AtomicU16::new(0),
+            protocol: AtomicU8::new(0),
+            method: AtomicU8::new(0),
+            state: AtomicU8::new(0),
+            timeout: AtomicU32::new(0),
+            real_slot: AtomicU32::new(0),
+            real_generation: AtomicU32::new(0),
+            reply_way: AtomicU32::new(0),
+            reply_way_version: AtomicU32::new(0),
+        }
+    }
+
+    /// Owner only: makes a free entry a live one.
+    pub(super) fn fill(&self, identity: &Identity, state: ConnectionState, timeout: u32, now: u64) {
+        self.last_seen.store(now as u32, Ordering::Relaxed);
+        self.client_address.store(identity.client.address, Ordering::Relaxed);
+        self.service_address.store(identity.service.address, Ordering::Relaxed);
+        self.real_address.store(identity.real.address, Ordering::Relaxed);
+        self.client_port.store(identity.client.port, Ordering::Relaxed);
+        self.service_port.store(identity.service.port, Ordering::Relaxed);
+        self.real_port.store(identity.real.port, Ordering::Relaxed);
+        self.protocol.store(identity.protocol.number(), Ordering::Relaxed);
+        self.method.store(identity.method as u8, Ordering::Relaxed);
+        self.state.store(state as u8, Ordering::Relaxed);
+        self.timeout.store(timeout, Ordering::Relaxed);
+        self.real_slot.store(identity.real_slot, Ordering::Relaxed);
+        self.real_generation.store(identity.real_generation, Ordering::Relaxed);
+        self.reply_way_version.store(0, Ordering::Relaxed);
+        let sequence = self.sequence.load(Ordering::Relaxed);
+        self.sequence.store(sequence.wrapping_add(1), Ordering::Release);
+    }
+
+    /// Owner only: makes a live entry a free one.
+    pub(super) fn vacate(&self) {
+        let sequence = self.sequence.load(Ordering::Relaxed);
+        self.sequence.store(sequence.wrapping_add(1), Ordering::Relaxed);
+        // Later stores of `fill` must not be seen before the odd sequence.
+        fence(Ordering::Release);
+    }
+
+    /// Whether the entry is live. Exact for the owner, a snapshot for others.
+    #[inline]
+    pub fn is_live(&self) -> bool {
+        self.sequence.load(Ordering::Relaxed) & 1 == 0
+    }
+
+    /// What is fixed for its life.
+    #[inline]
+    pub fn identity(&self) -> Identity {
+        Identity {
+            protocol: self.protocol(),
+            method: self.method(),
+            client: self.client(),
+            service: self.service(),
+            real: self.real(),
+            real_slot: self.real_slot(),
+            real_generation: self.real_generation(),
+        }
+    }
+
+    /// TCP or UDP.
+    #[inline]
+    pub fn protocol(&self) -> Protocol {
+        if self.protocol.load(Ordering::Relaxed) == Protocol::Tcp.number() { Protocol::Tcp } else { Protocol::Udp }
+    }
+
+    /// How packets reach the real.
+    #[inline]
+    pub fn method(&self) -> ForwardMethod {
+        match self.method.load(Ordering::Relaxed) {
+            0 => ForwardMethod::Nat,
+            1 => ForwardMethod::Tunnel,
+            _ => ForwardMethod::Direct,
+        }
+    }
+
+    /// The client's end.
+    #[inline]
+    pub fn client(&self) -> Endpoint {
+        Endpoint {
+            address: self.client_address.load(Ordering::Relaxed),
+            port: self.client_port.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The service's end.
+    #[inline]
+    pub fn service(&self) -> Endpoint {
+        Endpoint {
+            address: self.service_address.load(Ordering::Relaxed),
+            port: self.service_port.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The real's end.
+    #[inline]
+    pub fn real(&self) -> Endpoint {
+        Endpoint { address: self.real_address.load(Ordering::Relaxed), port: self.real_port.load(Ordering::Relaxed) }
+    }
+
+    /// The real's slot in the directory, the counters and the service table.
+    #[inline]
+    pub fn real_slot(&self) -> u32 {
+        self.real_slot.load(Ordering::Relaxed)
+    }
+
+    /// The generation of the real's slot when the connection was made.
+    #[inline]
+    pub fn real_generation(&self) -> u32 {
+        self.real_generation.load(Ordering::Relaxed)
+    }
+
+    /// Its state.
+    #[inline]
+    pub fn state(&self) -> ConnectionState {
+        let number = usize::from(self.state.load(Ordering::Relaxed));
+        ConnectionState::ALL.get(number).copied().unwrap_or(ConnectionState::None)
+    }
+
+    /// Owner only.
+    #[inline]
+    pub(super) fn set_state(&self, state: ConnectionState) {
+        self.state.store(state as u8, Ordering::Relaxed);
+    }
+
+    /// Owner only: a packet passed.
+    #[inline]
+    pub(super) fn touch(&self, now: u64) {
+        self.last_seen.store(now as u32, Ordering::Relaxed);
+    }
+
+    /// Milliseconds since the last packet. Right for gaps under 49 days; the longest timeout is 31.
+    #[inline]
+    pub fn idle(&self, now: u64) -> u32 {
+        (now as u32).wrapping_sub(self.last_seen.load(Ordering::Relaxed))
+    }
+
+    /// Milliseconds that it may idle, as of its last packet.
+    #[inline]
+    pub fn timeout(&self) -> u32 {
+        self.timeout.load(Ordering::Relaxed)
+    }
+
+    /// Owner only.
+    #[inline]
+    pub(super) fn set_timeout(&self, timeout: u32) {
+        self.timeout.store(timeout, Ordering::Relaxed);
+    }
+
+    /// The way of replies that was found under this version of the next-hop table, if it is still that one.
+    #[inline]
+    pub(crate) fn reply_way(&self, version: u32) -> Option<u32> {
+        (self.reply_way_version.load(Ordering::Relaxed) == version)
+            .then(|| self.reply_way.load(Ordering::Relaxed))
+    }
+
+    /// Owner only: remembers the way of replies; `version` is never 0.
+    #[inline]
+    pub(crate) fn set_reply_way(&self, way: u32, version: u32) {
+        self.reply_way.store(way, Ordering::Relaxed);
+        self.reply_way_version.store(version, Ordering::Relaxed);
+    }
+
+    /// Any core: a consistent copy, or `None` if the entry is free or changed hands meanwhile.
+    pub fn row(&self, now: u64, worker: u16) -> Option<ConnectionRow> {
+        let before = self.sequence.load(Ordering::Acquire);
+        if before & 1 == 1 {
+            return None;
+        }
+        let state = self.state();
+        let identity = self.identity();
+        let expires_in = self.timeout().saturating_sub(self.idle(now));
+        fence(Ordering::Acquire);
+        (self.sequence.load(Ordering::Relaxed) == before).then(|| ConnectionRow {
+            protocol: identity.protocol,
+            client: identity.client.into(),
+            service: identity.service.into(),
+            real: identity.real.into(),
+            method: identity.method,
+            state,
+            expires_in,
+            worker,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(n: u32) -> Identity {
+        Identity {
+            protocol: Protocol::Tcp,
+            method: ForwardMethod::Tunnel,
+            client: Endpoint { address: n, port: n as u16 },
+            service: Endpoint { address: n, port: n as u16 },
+            real: Endpoint { address: n, port: n as u16 },
+            real_slot: n,
+            real_generation: n,
+        }
+    }
+
+    #[test]
+    fn a_row_shows_what_was_filled_in_and_a_free_entry_has_none() {
+        let entry = Connection::free();
+        assert_eq!(entry.row(0, 0), None);
+        entry.fill(&identity(7), ConnectionState::SynRecv, 1000, 100);
+        let row = entry.row(400, 3).expect("live");
+        assert_eq!((row.state, row.expires_in, row.worker), (ConnectionState::SynRecv, 700, 3));
+        assert_eq!((row.method, row.real.port()), (ForwardMethod::Tunnel, 7));
+        assert_eq!(entry.identity(), identity(7));
+        entry.vacate();
+        assert_eq!(entry.row(400, 3), None);
+    }
+
+    #[test]
+    fn idle_time_survives_the_wrap_of_the_stored_clock() {
+        let entry = Connection::free();
+        let late = (1u64 << 32) - 50;
+        entry.fill(&identity(1), ConnectionState::Udp, 0, late);
+        assert_eq!(entry.idle(late + 100), 100);
+    }
+
+    #[test]
+    fn a_reader_never_sees_half_of_one_connection_and_half_of_another() {
+        let entry = std::sync::Arc::new(Connection::free());
+        let writer = std::sync::Arc::clone(&entry);
+        let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let stop = std::sync::Arc::clone(&done);
+        let thread = std::thread::spawn(move || {
+            for n in 0..200_000 {
+                writer.fill(&identity(n), ConnectionState::Udp, 0, 0);
+                writer.vacate();
+            }
+            stop.store(true, Ordering::Release);
+        });
+        while !done.load(Ordering::Acquire) {
+            if let Some(row) = entry.row(0, 0) {
+                assert_eq!(row.client, row.real);
+                assert_eq!(row.client.ip().to_bits() as u16, row.service.port());
+            }
+        }
+        thread.join().expect("writer");
+    }
+}

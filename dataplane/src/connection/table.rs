@@ -1,0 +1,234 @@
+//! One worker's connections: its hash table, its slab, its timer wheel.
+//!
+//! The worker is the only writer. Other cores read the slab ([`Connection::row`]) and the hash (inside a section).
+
+use super::accounts::Accounts;
+use super::entry::{Connection, Identity};
+use super::timer::Wheel;
+use crate::clock::Milliseconds;
+use link::message::ConnectionState;
+use rte_rs::{HashKey, HashOptions, HashReader, HashWriter};
+use std::sync::Arc;
+
+/// The slab of one worker, shared with those who list it.
+pub type Slab = Arc<[Connection]>;
+
+/// Which half of a connection a packet belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The slab index.
+    pub index: u32,
+    /// From real to client.
+    pub outbound: bool,
+}
+
+impl Found {
+    fn to_value(self) -> u64 {
+        u64::from(self.index) << 1 | u64::from(self.outbound)
+    }
+
+    /// The entry behind a value of the hash.
+    #[inline]
+    pub fn from_value(value: u64) -> Self {
+        Self { index: (value >> 1) as u32, outbound: value & 1 == 1 }
+    }
+}
+
+/// No room for another connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableFull;
+
+/// See the module.
+pub struct ConnectionTable {
+    store: Store,
+    wheel: Wheel,
+}
+
+/// All but the timers, so that a timer that fires may change it.
+struct Store {
+    hash: HashWriter,
+    slab: Slab,
+    free: Vec<u32>,
+    accounts: Accounts,
+    /// Milliseconds by state.
+    timeouts: [u32; 12],
+    released: u64,
+}
+
+impl ConnectionTable {
+    /// A table for `capacity` connections of worker `worker` on NUMA node `socket`; the reader half is for explanations.
+    ///
+    /// # Errors
+    /// When the hash table does not fit into the memory that EAL has.
+    pub fn create(
+        worker: u16,
+        capacity: u32,
+        socket: i32,
+        accounts: Accounts,
+        now: Milliseconds,
+    ) -> Result<(Self, HashReader), rte_rs::Error> {
+        let name = format!("connections-{worker}");
+        // Two keys a NAT connection.
+        let options = HashOptions { entries: capacity.saturating_mul(2).max(64), socket };
+        let (hash, reader) = rte_rs::hash::create(&name, &options)?;
+        let slab: Slab = (0..capacity).map(|_| Connection::free()).collect();
+        let free = (0..capacity).rev().collect();
+        let store = Store { hash, slab, free, accounts, timeouts: [0; 12], released: 0 };
+        Ok((Self { store, wheel: Wheel::new(capacity, now) }, reader))
+    }
+
+    /// The slab, for readers on other cores.
+    pub fn slab(&self) -> Slab {
+        Arc::clone(&self.store.slab)
+    }
+
+    /// Live connections.
+    pub fn len(&self) -> usize {
+        self.store.slab.len() - self.store.free.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many slab entries there are.
+    pub fn capacity(&self) -> u32 {
+        self.store.slab.len() as u32
+    }
+
+    /// How many have left, timed out or removed, since the last call.
+    pub fn take_released(&mut self) -> u64 {
+        std::mem::take(&mut self.store.released)
+    }
+
+    /// New timeouts, milliseconds by state; connections follow with their next packet.
+    pub fn set_timeouts(&mut self, timeouts: [u32; 12]) {
+        self.store.timeouts = timeouts;
+    }
+
+    /// Looks up to 32 keys up at once: a mask of those found, and their values (see [`Found::from_value`]).
+    #[inline]
+    pub fn lookup_bulk(&self, keys: &[HashKey], values: &mut [u64; 32]) -> u64 {
+        self.store.hash.lookup_bulk(keys, values)
+    }
+
+    /// Looks one key up.
+    pub fn lookup(&self, key: &HashKey) -> Option<Found> {
+        self.store.hash.lookup(key).map(Found::from_value)
+    }
+
+    /// The entry at a slab index.
+    #[inline]
+    pub fn connection(&self, index: u32) -> Option<&Connection> {
+        self.store.slab.get(index as usize)
+    }
+
+    /// Makes a connection. Where another NAT connection has the same reply tuple (one client port used towards two
+    /// services with one real), replies go to the newer one, as in the reference.
+    ///
+    /// # Errors
+    /// When slab or hash are full.
+    pub fn insert(
+        &mut self,
+        identity: &Identity,
+        state: ConnectionState,
+        now: Milliseconds,
+    ) -> Result<u32, TableFull> {
+        let (index, timeout) = self.store.insert(identity, state, now)?;
+        self.wheel.arm(index, now + u64::from(timeout));
+        Ok(index)
+    }
+
+    /// Removes a connection now.
+    pub fn remove(&mut self, index: u32) {
+        if self.store.release(index) {
+            self.wheel.disarm(index);
+        }
+    }
+
+    /// A packet of this connection leads to `state`. The wheel is touched only where the connection may now idle for
+    /// less time than it waits for; a longer life is found when it fires.
+    #[inline]
+    pub fn enter_state(&mut self, index: u32, state: ConnectionState, now: Milliseconds) {
+        let Some(entry) = self.store.slab.get(index as usize) else { return };
+        entry.touch(now);
+        let before = entry.state();
+        if before != state {
+            entry.set_state(state);
+            self.store.accounts.moved(entry.real_slot(), before, state);
+        }
+        let timeout = self.store.timeout(state);
+        let armed = entry.timeout();
+        if timeout != armed {
+            entry.set_timeout(timeout);
+            if timeout < armed {
+                self.wheel.arm(index, now + u64::from(timeout));
+            }
+        }
+    }
+
+    /// Removes connections whose time is up; looks at no more than `budget` timers.
+    pub fn expire(&mut self, now: Milliseconds, budget: usize) {
+        let store = &mut self.store;
+        self.wheel.expire(now, budget, |index| {
+            let entry = store.slab.get(index as usize).filter(|entry| entry.is_live())?;
+            let (timeout, idle) = (entry.timeout(), entry.idle(now));
+            if idle < timeout {
+                return Some(now + u64::from(timeout - idle));
+            }
+            store.release(index);
+            None
+        });
+    }
+}
+
+impl Store {
+    fn insert(&mut self, identity: &Identity, state: ConnectionState, now: u64) -> Result<(u32, u32), TableFull> {
+        let index = *self.free.last().ok_or(TableFull)?;
+        let inbound = identity.inbound_key();
+        self.hash.insert(&inbound, Found { index, outbound: false }.to_value()).map_err(|_| TableFull)?;
+        if let Some(outbound) = identity.outbound_key()
+            && self.hash.insert(&outbound, Found { index, outbound: true }.to_value()).is_err()
+        {
+            self.hash.remove(&inbound);
+            return Err(TableFull);
+        }
+        self.free.pop();
+        let timeout = self.timeout(state);
+        if let Some(entry) = self.slab.get(index as usize) {
+            entry.fill(identity, state, timeout, now);
+        }
+        self.accounts.opened(identity.real_slot, state);
+        Ok((index, timeout))
+    }
+
+    /// Milliseconds that a connection in `state` may idle.
+    #[inline]
+    fn timeout(&self, state: ConnectionState) -> u32 {
+        self.timeouts.get(state as usize).copied().unwrap_or(0)
+    }
+
+    /// Takes an entry out of hash, accounts and slab; not out of the wheel. False if it was free already.
+    fn release(&mut self, index: u32) -> bool {
+        let Some(entry) = self.slab.get(index as usize).filter(|entry| entry.is_live()) else { return false };
+        let identity = entry.identity();
+        let state = entry.state();
+        entry.vacate();
+        self.remove_key(&identity.inbound_key(), Found { index, outbound: false });
+        if let Some(outbound) = identity.outbound_key() {
+            self.remove_key(&outbound, Found { index, outbound: true });
+        }
+        self.accounts.closed(identity.real_slot, state);
+        self.free.push(index);
+        self.released += 1;
+        true
+    }
+
+    /// Removes a key if it still leads here: a newer connection may have taken it over.
+    fn remove_key(&mut self, key: &HashKey, expected: Found) {
+        if self.hash.lookup(key) == Some(expected.to_value()) {
+            self.hash.remove(key);
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The dataplane's side of the link, on the main lcore: takes transactions into force, answers questions, in small
+//! steps. Nothing that control does, or that stands in the shared memory, reaches the workers but whole, valid tables.
+
+use crate::explain::{Explained, WorkerView, explain, with_choice};
+use crate::publisher::Publisher;
+use crate::worker::{Mailbox, NeighborWish, matches};
+use config::Unmatched;
+use link::message::{ConnectionFilter, Explanation, Reply, Request, Table};
+use link::record::Address;
+use link::region::{DataplaneLink, Garbage, Received};
+use link::transaction::{Assembled, Assembler, Refused};
+use rtrb::Consumer;
+use std::collections::{HashMap, VecDeque};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Requests taken in one step.
+const REQUESTS_A_STEP: usize = 8192;
+/// Slab entries looked at in one step of a list or count.
+const ENTRIES_A_STEP: usize = 16_384;
+/// Questions that wait; more are taken when these are answered.
+const MAX_JOBS: usize = 64;
+/// Milliseconds between two wishes for one neighbour.
+const WISH_INTERVAL: u64 = 1000;
+/// Neighbours remembered as wished for; a scan of an on-link network must not grow this without end.
+const MAX_WISHES: usize = 4096;
+
+/// What the main lcore has of the workers; each list by worker.
+#[derive(Default)]
+pub struct Outside {
+    /// What may be read.
+    pub views: Vec<WorkerView>,
+    /// Where requests go.
+    pub mailboxes: Vec<Arc<Mailbox>>,
+    /// Neighbours they miss.
+    pub wishes: Vec<Consumer<NeighborWish>>,
+}
+
+/// See the module.
+pub struct ControlLink {
+    link: DataplaneLink,
+    assembler: Assembler,
+    publisher: Publisher,
+    outside: Outside,
+    unmatched: Unmatched,
+    /// Published, not yet in use by every worker.
+    settling: Option<Settling>,
+    jobs: VecDeque<Job>,
+    wished: HashMap<NeighborWish, u64>,
+}
+
+struct Settling {
+    from: Address,
+    table: Table,
+    generation: u64,
+    began: Instant,
+}
+
+/// A question that takes more than one step.
+struct Job {
+    from: Address,
+    kind: JobKind,
+}
+
+enum JobKind {
+    /// Lists (or only counts) connections: worker, slab index, rows so far.
+    Scan { filter: ConnectionFilter, list: bool, worker: usize, next: usize, rows: u64 },
+    /// Waits for the workers to remove connections.
+    Flush { filter: ConnectionFilter, asked: bool },
+    /// Waits for a worker's scheduler.
+    Explain { so_far: Explanation, service: u32, asked: bool },
+    /// An answer that found the ring full.
+    Say(Reply),
+}
+
+impl ControlLink {
+    /// Serves `link`.
+    pub fn new(
+        link: DataplaneLink,
+        assembler: Assembler,
+        publisher: Publisher,
+        outside: Outside,
+        unmatched: Unmatched,
+    ) -> Self {
+        let (jobs, wished) = (VecDeque::new(), HashMap::new());
+        Self { link, assembler, publisher, outside, unmatched, settling: None, jobs, wished }
+    }
+
+    /// One step; says whether there was something to do. `now` in milliseconds.
+    pub fn step(&mut self, now: u64) -> bool {
+        let mut busy = self.settle();
+        for _ in 0..REQUESTS_A_STEP {
+            if self.settling.is_some() || self.jobs.len() >= MAX_JOBS {
+                break;
+            }
+            match self.link.receive() {
+                Some(Ok(received)) => self.take(&received, now),
+                Some(Err(garbage)) => self.refuse_garbage(&garbage),
+                None => break,
+            }
+            busy = true;
+        }
+        busy |= self.run_job(now);
+        self.pass_wishes_on(now);
+        busy
+    }
+
+    /// Once a second or so: what is no longer in use is freed, and readers see that this process lives.
+    pub fn keep_house(&mut self, now: u64) {
+        self.publisher.reclaim(now);
+        self.wished.retain(|_, at| now.saturating_sub(*at) < WISH_INTERVAL);
+        self.link.status().beat();
+    }
+
+    fn take(&mut self, received: &Received, now: u64) {
+        if let Some(outcome) = self.assembler.feed(&received.request) {
+            match outcome {
+                Ok(assembled) => self.apply(received.from, &assembled, now),
+                Err(refused) => self.refuse(received.from, &refused),
+            }
+        }
+        let kind = match received.request {
+            Request::Hello { pid } => {
+                log::info!("control attached, pid {pid}");
+                self.jobs.clear();
+                let status = self.link.status().report();
+                JobKind::Say(Reply::Welcome {
+                    services_generation: status.services_generation,
+                    next_hops_generation: status.next_hops_generation,
+                })
+            }
+            Request::Connections(filter) => JobKind::Scan { filter, list: true, worker: 0, next: 0, rows: 0 },
+            Request::Count(filter) => JobKind::Scan { filter, list: false, worker: 0, next: 0, rows: 0 },
+            Request::Flush(filter) => JobKind::Flush { filter, asked: false },
+            Request::Explain(flow) => {
+                match explain(&flow, &self.publisher.tables(), &mut self.outside.views, self.unmatched, now) {
+                    Explained::Done(explanation) => JobKind::Say(Reply::Explanation(explanation)),
+                    Explained::NeedsChoice { so_far, service } => JobKind::Explain { so_far, service, asked: false },
+                }
+            }
+            _ => return,
+        };
+        self.jobs.push_back(Job { from: received.from, kind });
+    }
+
+    fn apply(&mut self, from: Address, assembled: &Assembled, now: u64) {
+        let began = Instant::now();
+        let (table, generation, result) = match assembled {
+            Assembled::Services { generation, table } => {
+                let result = self.publisher.apply_services(*generation, table, now);
+                (Table::Services, *generation, result.map_err(|reason| (reason, 0)))
+            }
+            Assembled::NextHops { generation, table } => {
+                (Table::NextHops, *generation, self.publisher.apply_next_hops(*generation, table))
+            }
+        };
+        match result {
+            Ok(()) => self.settling = Some(Settling { from, table, generation, began }),
+            Err((reason, row)) => self.refuse(from, &Refused { table, generation, reason, row }),
+        }
+    }
+
+    /// Every worker uses the newest tables: says so.
+    fn settle(&mut self) -> bool {
+        if self.settling.is_none() || !self.publisher.is_settled() {
+            return false;
+        }
+        let Some(Settling { from, table, generation, began }) = self.settling.take() else { return false };
+        self.assembler.applied(table, generation);
+        let status = self.link.status();
+        match table {
+            Table::Services => status.set_services_generation(generation),
+            Table::NextHops => status.set_next_hops_generation(generation),
+        }
+        status.clear_refusal(table);
+        let microseconds = u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX);
+        log::info!("{table:?} generation {generation} applied in {microseconds} us");
+        self.say(from, Reply::Applied { table, generation, microseconds });
+        true
+    }
+
+    fn refuse(&mut self, from: Address, refused: &Refused) {
+        let Refused { table, generation, reason, row } = *refused;
+        log::warn!("{table:?} generation {generation} refused at row {row}: {}", reason.help());
+        self.link.status().set_refusal(table, generation, reason, row);
+        self.say(from, Reply::Refused { table, generation, reason, row });
+    }
+
+    fn refuse_garbage(&mut self, garbage: &Garbage) {
+        log::warn!("the link: {garbage}");
+        if let (Some(refused), Some(from)) = (self.assembler.garbage(), self.link.unasked()) {
+            self.refuse(from, &refused);
+        }
+    }
+
+    fn say(&mut self, from: Address, reply: Reply) {
+        if !self.link.reply(from, &reply) {
+            self.jobs.push_back(Job { from, kind: JobKind::Say(reply) });
+        }
+    }
+
+    /// One step of the first job. A full reply ring leaves it where it is.
+    fn run_job(&mut self, now: u64) -> bool {
+        let Some(mut job) = self.jobs.pop_front() else { return false };
+        let done = match &mut job.kind {
+            JobKind::Say(reply) => self.link.reply(job.from, reply),
+            JobKind::Scan { .. } => self.scan(&mut job, now),
+            JobKind::Flush { filter, asked } => {
+                if !*asked {
+                    self.outside.mailboxes.iter().for_each(|mailbox| mailbox.flush.request(filter));
+                    *asked = true;
+                }
+                let removed: Option<u64> = self.outside.mailboxes.iter().map(|mailbox| mailbox.flush.removed()).sum();
+                removed.is_some_and(|count| self.link.reply(job.from, &Reply::End { count }))
+            }
+            JobKind::Explain { so_far, service, asked } => {
+                match self.outside.mailboxes.get(usize::from(so_far.worker)).map(|mailbox| &mailbox.peek) {
+                    None => true,
+                    Some(peek) => {
+                        if !*asked {
+                            peek.ask(*service);
+                            *asked = true;
+                        }
+                        peek.answer().is_some_and(|chosen| {
+                            let explanation = with_choice(*so_far, chosen, &self.publisher.tables());
+                            self.link.reply(job.from, &Reply::Explanation(explanation))
+                        })
+                    }
+                }
+            }
+        };
+        if !done {
+            self.jobs.push_front(job);
+        }
+        true
+    }
+
+    /// A part of a list or count; true when it is complete.
+    fn scan(&mut self, job: &mut Job, now: u64) -> bool {
+        let JobKind::Scan { filter, list, worker, next, rows } = &mut job.kind else { return true };
+        let limit = if filter.limit == 0 { u64::MAX } else { u64::from(filter.limit) };
+        let mut budget = ENTRIES_A_STEP;
+        while let Some(view) = self.outside.views.get(*worker).filter(|_| *rows < limit) {
+            let Some(entry) = view.slab.get(*next) else {
+                *worker += 1;
+                *next = 0;
+                continue;
+            };
+            if budget == 0 {
+                return false;
+            }
+            budget -= 1;
+            if let Some(row) = entry.row(now, *worker as u16).filter(|row| matches(filter, row)) {
+                if *list && !self.link.reply(job.from, &Reply::Connection(row)) {
+                    return false;
+                }
+                *rows += 1;
+            }
+            *next += 1;
+        }
+        self.link.reply(job.from, &Reply::End { count: *rows })
+    }
+
+    /// Tells control which neighbours packets wait for; each at most once a second.
+    fn pass_wishes_on(&mut self, now: u64) {
+        for wishes in &mut self.outside.wishes {
+            while let Ok(wish) = wishes.pop() {
+                let recent = self.wished.get(&wish).is_some_and(|at| now.saturating_sub(*at) < WISH_INTERVAL);
+                if recent || self.wished.len() >= MAX_WISHES {
+                    continue;
+                }
+                let reply = Reply::NeighborWanted { port: wish.0, address: Ipv4Addr::from_bits(wish.1) };
+                if self.link.unasked().is_some_and(|control| self.link.reply(control, &reply)) {
+                    self.wished.insert(wish, now);
+                }
+            }
+        }
+    }
+}

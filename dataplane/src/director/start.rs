@@ -1,0 +1,138 @@
+//! Start-up, in order: EAL, ports, the link, rings, workers, kernel interfaces. What fails ends the start with a reason;
+//! nothing runs half.
+
+use super::Director;
+use super::ports::{Found, Up, mbufs};
+use crate::clock::TscClock;
+use super::wiring::{RING_SIZE, Wiring, WorkerFactory, rings};
+use crate::control_link::{ControlLink, Outside};
+use crate::publisher::Publisher;
+use crate::setup;
+use config::Machine;
+use link::message::Refusal;
+use link::region::{CreateError, DataplaneLink, Viewer};
+use link::transaction::{Assembler, Limits};
+use rte_rs::{Eal, EalError, EalOptions, LaunchError, Mempool, MempoolOptions, PortError};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// Rows of one transaction: 10,000 services of 10 reals are 110,001.
+const MAX_ROWS: u32 = 4_000_000;
+
+/// Why the dataplane did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// DPDK.
+    #[error(transparent)]
+    Eal(#[from] EalError),
+    /// A port.
+    #[error("port {name}: {error}")]
+    Port {
+        /// Its name in sluice.toml.
+        name: String,
+        /// What failed.
+        error: PortError,
+    },
+    /// A kernel interface.
+    #[error("port {port}: kernel interface {interface}: {error}; it needs root or CAP_NET_ADMIN, /dev/net/tun, and a name that is free (see ip link)")]
+    Kernel {
+        /// The port's name in sluice.toml.
+        port: String,
+        /// The interface.
+        interface: String,
+        /// What failed.
+        error: std::io::Error,
+    },
+    /// Memory of DPDK: pools, rings, hash tables.
+    #[error("{0}; lower connections or mbufs in sluice.toml, or give more memory (hugepages, or -m with --no-huge)")]
+    Memory(#[from] rte_rs::Error),
+    /// The shared region.
+    #[error(transparent)]
+    Link(#[from] CreateError),
+    /// The static routes and neighbours.
+    #[error("static routes and neighbours: {}", .0.help())]
+    NextHops(Refusal),
+    /// A worker.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// The region has no counters for a worker: the layout and the workers disagree.
+    #[error("the link region has no counters for lcore {0}")]
+    Counters(u16),
+}
+
+/// Starts everything. The calling thread becomes the main lcore.
+///
+/// # Errors
+/// Whatever stands in the way, in words that say what to do.
+pub fn start(machine: &Machine) -> Result<Director, StartError> {
+    refuse_second(&machine.control.link)?;
+    let dataplane = &machine.dataplane;
+    let lcores = &dataplane.workers;
+    let workers = lcores.len() as u16;
+    let eal = Eal::start(&EalOptions {
+        program: "sluice-dataplane".to_owned(),
+        main_lcore: u32::from(dataplane.main_lcore),
+        workers: lcores.iter().copied().map(u32::from).collect(),
+        arguments: setup::eal_arguments(machine),
+    })?;
+    let (mut ports, pool) = bring_ports_up(machine, workers)?;
+    let macs: Vec<[u8; 6]> = ports.iter().map(|port| port.mac).collect();
+    let drivers: Vec<String> = ports.iter().map(|port| port.driver.clone()).collect();
+    // The last writer of counters is the main lcore.
+    let layout = setup::layout(machine, workers + 1);
+    let link = DataplaneLink::create(
+        &machine.control.link,
+        &layout,
+        &setup::port_descriptions(machine, &macs, &drivers),
+    )?;
+    let mut publisher = Publisher::new(setup::port_interfaces(machine, &macs), link.directory());
+    publisher
+        .apply_next_hops(0, &setup::static_next_hops(machine))
+        .map_err(|(reason, _)| StartError::NextHops(reason))?;
+
+    let clock = TscClock::start();
+    let wiring = Wiring::make(machine, &mut ports, &pool, &link)?;
+    let factory = WorkerFactory { machine, link: &link, publisher: &publisher, pool: &pool, macs: &macs, clock };
+    let mut made = Vec::new();
+    let mut outside = Outside::default();
+    for (index, wires) in (0u16..).zip(wiring.workers) {
+        made.push(factory.make(index, wires, &mut outside)?);
+    }
+    let limits = Limits { rows: MAX_ROWS, services: layout.services, reals: layout.reals, ports: layout.ports };
+    let control = ControlLink::new(link, Assembler::new(limits), publisher, outside, dataplane.unmatched);
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut tasks = Vec::new();
+    for (worker, lcore) in made.into_iter().zip(lcores) {
+        let stop = Arc::clone(&stop);
+        tasks.push(eal.launch(u32::from(*lcore), move || worker.run(&stop))?);
+    }
+    let handles = ports.into_iter().map(|port| port.handle).collect();
+    log::info!("{workers} workers on lcores {lcores:?}, housekeeping on lcore {}", dataplane.main_lcore);
+    Ok(Director { control, kernel: wiring.kernel, workers: tasks, ports: handles, clock, stop })
+}
+
+/// Before any device is touched: the first dataplane's ports are not to be disturbed.
+fn refuse_second(path: &Path) -> Result<(), StartError> {
+    match Viewer::open(path) {
+        Ok(viewer) if viewer.dataplane_is_alive() => {
+            let pid = viewer.view().identity().pid;
+            Err(StartError::Link(CreateError::Running { path: path.to_owned(), pid }))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn bring_ports_up(machine: &Machine, workers: u16) -> Result<(Vec<Up>, Mempool), StartError> {
+    let found: Vec<Found> = machine.ports.iter().map(Found::probe).collect::<Result<_, _>>()?;
+    let largest = machine.ports.iter().map(|port| port.mtu).max().unwrap_or(1500);
+    let options = MempoolOptions {
+        mbufs: mbufs(machine, &found, rings(machine), RING_SIZE),
+        cache: 256,
+        data_room: largest.saturating_add(64).max(2048),
+        socket: -1,
+    };
+    let pool = Mempool::new("frames", options)?;
+    let ports = machine.ports.iter().zip(found).map(|(port, found)| found.start(port, workers, &pool));
+    Ok((ports.collect::<Result<_, _>>()?, pool))
+}

@@ -1,0 +1,125 @@
+//! What the director would do with a packet now, and why: the packet path's own questions, asked from the main lcore,
+//! changing nothing.
+
+use crate::connection::{Endpoint, Found, Slab, key};
+use crate::steer;
+use crate::nexthop::{self, Unreachable};
+use crate::tables::Tables;
+use config::Unmatched;
+use link::DropReason;
+use link::message::{Explanation, Flow, Hop, Outcome};
+use link::model::MacAddress;
+use rte_rs::HashReader;
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+/// The parts of one worker that may be read from outside.
+pub struct WorkerView {
+    /// Its connections.
+    pub slab: Slab,
+    /// Its hash.
+    pub reader: HashReader,
+}
+
+/// As far as an explanation comes without asking the worker.
+pub enum Explained {
+    /// All of it.
+    Done(Explanation),
+    /// A new connection of this service slot: the worker's scheduler has to be asked, then [`with_choice`].
+    NeedsChoice {
+        /// The explanation so far.
+        so_far: Explanation,
+        /// The service's slot.
+        service: u32,
+    },
+}
+
+/// Explains a flow. `now` in milliseconds.
+pub fn explain(
+    flow: &Flow,
+    tables: &Tables,
+    views: &mut [WorkerView],
+    unmatched: Unmatched,
+    now: u64,
+) -> Explained {
+    let (source, destination) = (Endpoint::from(flow.source), Endpoint::from(flow.destination));
+    let is_virtual = tables.services.is_virtual(destination.address);
+    let client = if is_virtual { source } else { destination };
+    let worker = steer::owner(client.address, client.port, views.len().max(1) as u16);
+    let mut explanation = Explanation {
+        outcome: Outcome::Kernel,
+        worker,
+        service: None,
+        connection: None,
+        outbound: false,
+        real: None,
+        next_hop: None,
+    };
+    let key = key::key(flow.protocol, source, destination);
+    if let Some(view) = views.get_mut(usize::from(worker))
+        && let Some(found) = view.reader.section().lookup(&key).map(Found::from_value)
+        && let Some(connection) = view.slab.get(found.index as usize)
+        && let Some(row) = connection.row(now, worker)
+    {
+        explanation.service = Some(row.service);
+        explanation.connection = Some((row.state, row.expires_in));
+        explanation.outbound = found.outbound;
+        explanation.real = Some((row.real, row.method));
+        let (slot, generation) = (connection.real_slot(), connection.real_generation());
+        let way = if found.outbound {
+            tables.next_hops.route(client.address)
+        } else if tables.services.real(slot, generation).is_none_or(|real| !real.available) {
+            explanation.outcome = Outcome::Dropped(DropReason::RealRemoved);
+            return Explained::Done(explanation);
+        } else {
+            tables.way(slot).map_or(Err(Unreachable::NoRoute), |way| way.hop)
+        };
+        leave(&mut explanation, way);
+        return Explained::Done(explanation);
+    }
+    if !is_virtual {
+        return Explained::Done(explanation);
+    }
+    let Some(service) = tables.services.lookup(flow.protocol, destination.address, destination.port) else {
+        explanation.outcome = match unmatched {
+            Unmatched::Reject => Outcome::Answered(DropReason::NoService),
+            Unmatched::Kernel => Outcome::Kernel,
+            Unmatched::Drop => Outcome::Dropped(DropReason::NoService),
+        };
+        return Explained::Done(explanation);
+    };
+    explanation.service = Some(flow.destination);
+    if source.port == crate::pipeline::FTP_DATA {
+        explanation.outcome = Outcome::Answered(DropReason::NoConnection);
+        return Explained::Done(explanation);
+    }
+    Explained::NeedsChoice { so_far: explanation, service: service.slot }
+}
+
+/// Completes an explanation with what the scheduler says.
+pub fn with_choice(mut explanation: Explanation, chosen: Option<u32>, tables: &Tables) -> Explanation {
+    let Some((slot, real)) = chosen.and_then(|slot| Some((slot, tables.services.real_at(slot)?))) else {
+        explanation.outcome = Outcome::Answered(DropReason::NoReal);
+        return explanation;
+    };
+    let address = SocketAddrV4::new(Ipv4Addr::from_bits(real.address), real.port);
+    explanation.real = Some((address, real.method));
+    let way = tables.way(slot).map_or(Err(Unreachable::NoRoute), |way| way.hop);
+    leave(&mut explanation, way);
+    explanation
+}
+
+fn leave(explanation: &mut Explanation, way: Result<nexthop::Hop, Unreachable>) {
+    match way {
+        Ok(hop) => {
+            let address = Ipv4Addr::from_bits(hop.address);
+            explanation.next_hop = Some(Hop { port: hop.port, address, mac: MacAddress(hop.destination_mac) });
+            explanation.outcome = Outcome::Forwarded;
+        }
+        Err(Unreachable::NoRoute) => explanation.outcome = Outcome::Answered(DropReason::NoRoute),
+        Err(Unreachable::NoNeighbor { port, address }) => {
+            let hop = Hop { port, address: Ipv4Addr::from_bits(address), mac: MacAddress::default() };
+            explanation.next_hop = Some(hop);
+            explanation.outcome = Outcome::Dropped(DropReason::NoNeighbor);
+        }
+    }
+}

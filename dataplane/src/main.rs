@@ -1,0 +1,102 @@
+//! `sluice-dataplane`: the packet path, and its replay over capture files.
+
+use clap::{Parser, Subcommand};
+use config::Machine;
+use dataplane::director;
+use dataplane::replay::{self, ReplayOptions};
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// The packet path of Sluice, a layer-4 director on DPDK.
+///
+/// Runs until SIGTERM or SIGINT. Exit codes: 0 ended as asked, 1 could not start or run, 2 usage.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    /// The machine: lcores, ports, memory.
+    #[arg(long, value_name = "FILE", default_value = "/etc/sluice/sluice.toml")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the packet path over capture files, with a clock that follows their time stamps.
+    Replay(Replay),
+}
+
+#[derive(clap::Args)]
+struct Replay {
+    /// The machine; its devices are not opened. Ports without `mac` get 02:00:00:00:00:0N.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// What is balanced.
+    #[arg(long, value_name = "FILE")]
+    services: PathBuf,
+    /// Frames that come in on a port; may be repeated. Inputs are merged by time stamp.
+    #[arg(long = "in", value_name = "PORT=PCAP", value_parser = named_file, required = true)]
+    inputs: Vec<(String, PathBuf)>,
+    /// Where the frames go that leave on a port; may be repeated.
+    #[arg(long = "out", value_name = "PORT=PCAP", value_parser = named_file)]
+    outputs: Vec<(String, PathBuf)>,
+    /// A services file that takes effect that many seconds after the first frame; may be repeated.
+    #[arg(long = "apply", value_name = "SECONDS=FILE", value_parser = timed_file)]
+    applies: Vec<(f64, PathBuf)>,
+    /// Where the connections at the end go, as JSON.
+    #[arg(long, value_name = "FILE")]
+    connections: Option<PathBuf>,
+    /// Where a line of JSON for each input frame goes.
+    #[arg(long, value_name = "FILE")]
+    verdicts: Option<PathBuf>,
+}
+
+fn named_file(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.to_owned(), file.into())),
+        _ => Err("expected PORT=FILE, as wan=client.pcap".to_owned()),
+    }
+}
+
+fn timed_file(text: &str) -> Result<(f64, PathBuf), String> {
+    let expected = || "expected SECONDS=FILE, as 1.5=services.toml".to_owned();
+    let (seconds, file) = named_file(text).map_err(|_| expected())?;
+    let seconds: f64 = seconds.parse().map_err(|_| expected())?;
+    if (0.0..=1e9).contains(&seconds) { Ok((seconds, file)) } else { Err(expected()) }
+}
+
+fn main() -> ExitCode {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command {
+        Some(Command::Replay(options)) => run_replay(options),
+        None => run_director(&arguments.config),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sluice-dataplane: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_replay(options: Replay) -> Result<(), Box<dyn Error>> {
+    let Replay { config, services, inputs, outputs, applies, connections, verdicts } = options;
+    replay::run(&ReplayOptions { config, services, inputs, outputs, applies, connections, verdicts })?;
+    Ok(())
+}
+
+fn run_director(config: &std::path::Path) -> Result<(), Box<dyn Error>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    let machine = Machine::load(config)?;
+    director::start(&machine)?.run(&stop);
+    log::info!("stopped");
+    Ok(())
+}

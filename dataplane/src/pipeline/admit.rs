@@ -1,0 +1,94 @@
+//! A packet without a connection: the service is looked up, a real chosen, a connection made; or it is refused.
+
+use super::forward::packet;
+use super::output::{Fate, Output};
+use super::parse::Flow;
+use super::Pipeline;
+use crate::connection::{Endpoint, Identity};
+use crate::reject;
+use crate::service::RealEntry;
+use config::Unmatched;
+use link::DropReason;
+use link::message::ConnectionState;
+use link::model::{ForwardMethod, Protocol};
+use rte_rs::Mbuf;
+
+/// FTP's data port: a real server's own active connection, never a client's.
+pub(crate) const FTP_DATA: u16 = 20;
+
+impl Pipeline {
+    #[inline(never)]
+    pub(super) fn admit<O: Output>(&mut self, flow: &Flow, mbuf: &mut Mbuf, out: &mut O) -> Fate {
+        let destination = flow.destination;
+        if !self.tables.services.is_virtual(destination.address) {
+            return Fate::Kernel;
+        }
+        let Some(service) = self.tables.services.lookup(flow.protocol, destination.address, destination.port) else {
+            return self.unmatched(flow, mbuf, out);
+        };
+        if flow.source.port == FTP_DATA || (flow.protocol == Protocol::Tcp && !opens_a_connection(flow)) {
+            return self.without_connection(flow, mbuf, out);
+        }
+        let chosen = service.pick(&mut self.cursors, &self.directory);
+        let Some((slot, real)) = chosen.and_then(|slot| Some((slot, *self.tables.services.real_at(slot)?))) else {
+            return self.answer_unreachable(DropReason::NoReal, mbuf, out);
+        };
+        self.connect(slot, &real, flow, mbuf, out)
+    }
+
+    /// Makes the connection and forwards its first packet.
+    fn connect<O: Output>(&mut self, slot: u32, real: &RealEntry, flow: &Flow, mbuf: &mut Mbuf, out: &mut O) -> Fate {
+        let identity = Identity {
+            protocol: flow.protocol,
+            method: real.method,
+            client: flow.source,
+            service: flow.destination,
+            real: Endpoint { address: real.address, port: real.port },
+            real_slot: slot,
+            real_generation: real.generation,
+        };
+        let state = match flow.protocol {
+            Protocol::Tcp => ConnectionState::None,
+            Protocol::Udp => ConnectionState::Udp,
+        };
+        let Ok(index) = self.connections.insert(&identity, state, self.now) else {
+            return Fate::Drop(DropReason::TableFull);
+        };
+        self.connections_changed();
+        self.counters.worker.connections_created.add(1);
+        if let Some(counters) = self.counters.real(slot) {
+            counters.connections.add(1);
+        }
+        if identity.method == ForwardMethod::Nat {
+            self.prepare_reply(index, identity.client.address, out);
+        }
+        self.inbound(index, &identity, state, flow, mbuf, out)
+    }
+
+    /// A virtual address, but no service on that port.
+    fn unmatched<O: Output>(&mut self, flow: &Flow, mbuf: &mut Mbuf, out: &mut O) -> Fate {
+        match self.settings.unmatched {
+            Unmatched::Kernel => Fate::Kernel,
+            Unmatched::Drop => Fate::Drop(DropReason::NoService),
+            Unmatched::Reject if flow.protocol == Protocol::Tcp => {
+                self.answer_reset(DropReason::NoService, mbuf, out)
+            }
+            // A host looks at the checksum before it looks for the port.
+            Unmatched::Reject if !reject::udp_checksum_is_valid(packet(mbuf)) => Fate::Drop(DropReason::NoService),
+            Unmatched::Reject => self.answer_unreachable(DropReason::NoService, mbuf, out),
+        }
+    }
+
+    /// A packet that may not open a connection: what a host without the connection would answer.
+    fn without_connection<O: Output>(&mut self, flow: &Flow, mbuf: &mut Mbuf, out: &mut O) -> Fate {
+        match flow.protocol {
+            Protocol::Tcp => self.answer_reset(DropReason::NoConnection, mbuf, out),
+            Protocol::Udp => self.answer_unreachable(DropReason::NoConnection, mbuf, out),
+        }
+    }
+}
+
+/// TCP connections begin with a SYN. A SYN+ACK may begin one too: an active FTP server's, seen by tunnel and direct.
+fn opens_a_connection(flow: &Flow) -> bool {
+    flow.is_syn() && !flow.is_reset()
+}

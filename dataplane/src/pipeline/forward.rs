@@ -1,0 +1,213 @@
+//! Stage 6: the packet is changed into what leaves, and given its way out.
+
+use super::output::{Fate, Output, Verdict};
+use super::parse::{Flow, IPV4_OFFSET};
+use super::Pipeline;
+use crate::connection::Identity;
+use crate::forward::{nat, ttl, tunnel};
+use crate::fragment;
+use crate::reject::IcmpError;
+use crate::nexthop::{Hop, Unreachable};
+use crate::tables::Way;
+use link::DropReason;
+use link::model::ForwardMethod;
+use rte_rs::Mbuf;
+
+/// Byte offset of the time to live in an IPv4 header (RFC 791 section 3.1).
+const TTL: usize = 8;
+/// Byte offset of the flags (RFC 791 section 3.1); the bit is "don't fragment".
+const FLAGS: usize = 6;
+const DONT_FRAGMENT: u8 = 0x40;
+/// The smallest MTU that IPv4 allows (RFC 791 section 3.2).
+const MIN_MTU: u16 = 68;
+
+impl Pipeline {
+    /// To the real, by the connection's method. In the reference's order: route, time to live, MTU.
+    #[inline]
+    pub(super) fn forward_to_real<O: Output>(
+        &mut self,
+        identity: &Identity,
+        flow: &Flow,
+        mbuf: &mut Mbuf,
+        out: &mut O,
+    ) -> Fate {
+        let Some(way) = self.tables.way(identity.real_slot).copied() else {
+            return Fate::Drop(DropReason::RealRemoved);
+        };
+        let hop = match way.hop {
+            Ok(hop) => hop,
+            Err(why) => return self.unreachable(why, mbuf, out),
+        };
+        let mtu = match identity.method {
+            ForwardMethod::Tunnel => hop.mtu.saturating_sub(tunnel::OVERHEAD),
+            ForwardMethod::Nat | ForwardMethod::Direct => hop.mtu,
+        };
+        if let Some(fate) = self.refused_by_way(flow, mtu, mbuf, out) {
+            return fate;
+        }
+        let sent = match identity.method {
+            ForwardMethod::Nat => {
+                let packet = packet_mut(mbuf);
+                ttl::decrement(packet);
+                nat::rewrite_destination(packet, flow.header_len, flow.protocol, identity.real);
+                true
+            }
+            ForwardMethod::Direct => {
+                ttl::decrement(packet_mut(mbuf));
+                true
+            }
+            ForwardMethod::Tunnel => {
+                ttl::decrement(packet_mut(mbuf));
+                self.encapsulate(mbuf, &way)
+            }
+        };
+        if !sent {
+            return Fate::Drop(DropReason::NoHeadroom);
+        }
+        leave(mbuf, &hop, flow.length > mtu)
+    }
+
+    /// To the client: a NAT reply. In the order of plain IP forwarding: route, time to live, MTU.
+    #[inline]
+    pub(super) fn forward_to_client<O: Output>(
+        &mut self,
+        index: u32,
+        identity: &Identity,
+        flow: &Flow,
+        mbuf: &mut Mbuf,
+        out: &mut O,
+    ) -> Fate {
+        let hop = match self.reply_hop(index, identity.client.address) {
+            Ok(hop) => hop,
+            Err(why) => return self.unreachable(why, mbuf, out),
+        };
+        if let Some(fate) = self.refused_by_way(flow, hop.mtu, mbuf, out) {
+            return fate;
+        }
+        let packet = packet_mut(mbuf);
+        ttl::decrement(packet);
+        nat::rewrite_source(packet, flow.header_len, flow.protocol, identity.service);
+        leave(mbuf, &hop, flow.length > hop.mtu)
+    }
+
+    /// The way to a client, remembered in its connection until the next hops change.
+    #[inline]
+    pub(super) fn reply_hop(&self, index: u32, client: u32) -> Result<Hop, Unreachable> {
+        let next_hops = &self.tables.next_hops;
+        let Some(connection) = self.connections.connection(index) else { return Err(Unreachable::NoRoute) };
+        let version = next_hops.version();
+        let way = match connection.reply_way(version) {
+            Some(way) => way,
+            None => {
+                let way = next_hops.way_to(client)?;
+                connection.set_reply_way(way, version);
+                way
+            }
+        };
+        next_hops.hop(way, client)
+    }
+
+    /// Looks for the client's next hop before its first reply comes: if a neighbour is missing, it is asked for now.
+    pub(super) fn prepare_reply<O: Output>(&self, index: u32, client: u32, out: &mut O) {
+        if let Err(Unreachable::NoNeighbor { port, address }) = self.reply_hop(index, client) {
+            out.want_neighbor(port, address);
+        }
+    }
+
+    /// Time to live, then MTU: an answer if the packet may not go on.
+    #[inline]
+    fn refused_by_way<O: Output>(&mut self, flow: &Flow, mtu: u16, mbuf: &mut Mbuf, out: &mut O) -> Option<Fate> {
+        let packet = packet(mbuf);
+        if packet.get(TTL).is_none_or(|ttl| *ttl <= 1) {
+            return Some(self.answer_error(IcmpError::TimeExceeded, DropReason::TtlExceeded, mbuf, out));
+        }
+        if flow.length <= mtu {
+            return None;
+        }
+        if mtu < MIN_MTU {
+            return Some(Fate::Drop(DropReason::MtuTooSmall));
+        }
+        let dont_fragment = packet.get(FLAGS).is_some_and(|flags| flags & DONT_FRAGMENT != 0);
+        dont_fragment.then(|| {
+            let error = IcmpError::FragmentationNeeded { mtu };
+            self.answer_error(error, DropReason::FragmentationNeeded, mbuf, out)
+        })
+    }
+
+    /// Puts the outer header of a tunnel before the packet. False if the mbuf has no room.
+    #[inline]
+    pub(super) fn encapsulate(&mut self, mbuf: &mut Mbuf, way: &Way) -> bool {
+        let mut outer = [0u8; tunnel::OVERHEAD as usize];
+        self.identification = self.identification.wrapping_add(1);
+        way.outer.write(&mut outer, packet(mbuf), self.identification);
+        let Some(_) = mbuf.prepend(outer.len()) else { return false };
+        let Some(room) = packet_mut(mbuf).first_chunk_mut() else { return false };
+        *room = outer;
+        true
+    }
+
+    /// No way: without a route the sender is told; without a neighbour the packet is lost and the neighbour asked for.
+    #[cold]
+    pub(super) fn unreachable<O: Output>(&mut self, why: Unreachable, mbuf: &mut Mbuf, out: &mut O) -> Fate {
+        match why {
+            Unreachable::NoRoute => self.answer_error(IcmpError::HostUnreachable, DropReason::NoRoute, mbuf, out),
+            Unreachable::NoNeighbor { port, address } => {
+                out.want_neighbor(port, address);
+                Fate::Drop(DropReason::NoNeighbor)
+            }
+        }
+    }
+
+    /// Sends a packet in pieces, each in an mbuf of its own (RFC 791 section 3.2).
+    #[cold]
+    pub(super) fn transmit_fragments<O: Output>(&mut self, port: u16, mtu: u16, mbuf: Mbuf, out: &mut O) -> Verdict {
+        let data = mbuf.data();
+        let (Some(ethernet), Some(packet)) = (data.get(..IPV4_OFFSET), data.get(IPV4_OFFSET..)) else {
+            return self.give_up(DropReason::FrameMalformed, mbuf);
+        };
+        let mut sent = 0u64;
+        for piece in fragment::split(packet, mtu) {
+            let Some(fragment) = out.new_mbuf().and_then(|fragment| fill(fragment, ethernet, &piece)) else {
+                self.counters.worker.fragments_created.add(sent);
+                return self.give_up(DropReason::FragmentsExhausted, mbuf);
+            };
+            out.transmit(port, fragment);
+            sent += 1;
+        }
+        // Of n fragments one stands for the packet itself: received + created = sent + dropped.
+        self.counters.worker.fragments_created.add(sent.saturating_sub(1));
+        self.release(mbuf);
+        Verdict::Forwarded { port }
+    }
+}
+
+/// The IPv4 packet in a frame that was parsed.
+#[inline]
+pub(super) fn packet(mbuf: &Mbuf) -> &[u8] {
+    mbuf.data().get(IPV4_OFFSET..).unwrap_or(&[])
+}
+
+#[inline]
+pub(super) fn packet_mut(mbuf: &mut Mbuf) -> &mut [u8] {
+    mbuf.data_mut().get_mut(IPV4_OFFSET..).unwrap_or(&mut [])
+}
+
+/// Writes the Ethernet header.
+#[inline]
+pub(super) fn leave(mbuf: &mut Mbuf, hop: &Hop, too_large: bool) -> Fate {
+    if let Some(header) = mbuf.data_mut().first_chunk_mut() {
+        *header = hop.ethernet();
+    }
+    if too_large {
+        Fate::ForwardInFragments { port: hop.port, mtu: hop.mtu }
+    } else {
+        Fate::Forward { port: hop.port }
+    }
+}
+
+fn fill(mut mbuf: Mbuf, ethernet: &[u8], piece: &fragment::Piece<'_>) -> Option<Mbuf> {
+    mbuf.append(ethernet.len())?.copy_from_slice(ethernet);
+    mbuf.append(piece.header().len())?.copy_from_slice(piece.header());
+    mbuf.append(piece.payload().len())?.copy_from_slice(piece.payload());
+    Some(mbuf)
+}

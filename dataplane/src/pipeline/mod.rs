@@ -1,0 +1,140 @@
+//! A burst's way through a worker, in stages: parse, steer, look up, then packet by packet follow (a connection that
+//! exists) or admit (one that does not), forward, out.
+//!
+//! Of the paths, `follow` carries nearly every packet; `admit` one a connection; answers, ICMP errors and fragments are
+//! rare and bounded by their own limits. No path allocates, locks, logs, calls the system or panics.
+
+mod admit;
+mod answer;
+mod burst;
+mod follow;
+mod forward;
+mod icmp_error;
+mod local;
+mod output;
+mod parse;
+
+pub(crate) use admit::FTP_DATA;
+pub use burst::Origin;
+pub use output::{Output, Verdict};
+pub use parse::{Flow, IPV4_OFFSET, Parsed, parse};
+
+use crate::clock::Milliseconds;
+use crate::connection::ConnectionTable;
+use crate::counters::Counters;
+use crate::limiter::Limiter;
+use crate::service::Cursors;
+use crate::tables::Tables;
+use burst::Batch;
+use config::Unmatched;
+use link::directory::Directory;
+use link::message::ConnectionState;
+use std::sync::Arc;
+
+/// What a pipeline knows of a port.
+#[derive(Clone, Debug)]
+pub struct PortFacts {
+    /// Its MAC address.
+    pub mac: [u8; 6],
+    /// Whether Linux sees it through a TAP interface; if not, the dataplane answers ARP itself.
+    pub has_kernel_interface: bool,
+    /// The director's own addresses on it, host byte order.
+    pub addresses: Vec<u32>,
+}
+
+/// What does not change while a worker runs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// This worker.
+    pub worker: u16,
+    /// How many there are.
+    pub workers: u16,
+    /// Ports by index.
+    pub ports: Vec<PortFacts>,
+    /// Packets to a virtual address with no service.
+    pub unmatched: Unmatched,
+    /// Answers a second, of this worker.
+    pub answer_rate: u32,
+}
+
+/// One worker's packet path, without its queues.
+pub struct Pipeline {
+    settings: Settings,
+    connections: ConnectionTable,
+    cursors: Cursors,
+    /// Connections by real, over all workers.
+    directory: Directory,
+    tables: Arc<Tables>,
+    counters: Counters,
+    limiter: Limiter,
+    batch: Batch,
+    now: Milliseconds,
+    /// Of the last outer header that may be fragmented on its way.
+    identification: u16,
+}
+
+impl Pipeline {
+    /// A pipeline that starts with `tables`.
+    pub fn new(
+        settings: Settings,
+        connections: ConnectionTable,
+        counters: Counters,
+        tables: Arc<Tables>,
+        directory: Directory,
+        now: Milliseconds,
+    ) -> Self {
+        let limiter = Limiter::new(settings.answer_rate, now);
+        let cursors = Cursors::new(settings.worker, directory.services.len() as u32);
+        let batch = Batch::default();
+        let mut pipeline =
+            Self { settings, connections, cursors, directory, tables, counters, limiter, batch, now, identification: 0 };
+        pipeline.set_timeouts();
+        pipeline
+    }
+
+    /// The time that the next packets are handled at.
+    #[inline]
+    pub fn set_time(&mut self, now: Milliseconds) {
+        self.now = now;
+    }
+
+    /// The connections, for expiry, removal and counting.
+    pub fn connections(&mut self) -> &mut ConnectionTable {
+        &mut self.connections
+    }
+
+    /// The counters of this worker.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The tables in use.
+    #[inline]
+    pub fn tables(&self) -> &Arc<Tables> {
+        &self.tables
+    }
+
+    /// Expires what is due, looking at no more than `budget` timers.
+    #[inline]
+    pub fn expire(&mut self, budget: usize) {
+        self.connections.expire(self.now, budget);
+    }
+
+    /// Takes a new version of the tables into use. Whoever published it keeps the old one alive, so nothing is freed here.
+    pub fn adopt(&mut self, tables: &Arc<Tables>) {
+        self.cursors.carry_over(&self.tables.services, &tables.services);
+        self.tables = Arc::clone(tables);
+        self.set_timeouts();
+        self.counters.worker.tables_picked_up.add(1);
+    }
+
+    /// The real that the next new connection of a service would get here; changes nothing.
+    pub fn peek(&self, service: u32) -> Option<u32> {
+        self.tables.services.service(service)?.peek(&self.cursors, &self.directory)
+    }
+
+    fn set_timeouts(&mut self) {
+        let services = &self.tables.services;
+        self.connections.set_timeouts(ConnectionState::ALL.map(|state| services.timeout_ms(state)));
+    }
+}

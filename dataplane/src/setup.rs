@@ -1,0 +1,94 @@
+//! From sluice.toml to what the parts of the dataplane are made with. Shared by the director and replay.
+
+use crate::nexthop::PortInterface;
+use crate::pipeline::PortFacts;
+use config::Machine;
+use link::Layout;
+use link::model::{MacAddress, NextHopTable};
+use link::PortDescription;
+
+/// Bytes of memory that a connection takes in hash, slab and timers, rounded up: two keys of NAT.
+const CONNECTION_BYTES: u64 = 256;
+
+/// EAL arguments of a process that needs no device and no hugepages: a replay.
+pub fn private_eal_arguments(connections: u32) -> Vec<String> {
+    let mut arguments: Vec<String> = ["--no-huge", "--no-pci", "--in-memory", "-m"].map(str::to_owned).into();
+    arguments.push(megabytes(connections).to_string());
+    arguments
+}
+
+/// The EAL arguments of sluice.toml; without hugepages the memory that the tables need is asked for, since DPDK takes
+/// only 64 MB of its own accord.
+pub fn eal_arguments(machine: &Machine) -> Vec<String> {
+    let mut arguments = machine.dataplane.eal.clone();
+    let has = |name: &str| arguments.iter().any(|argument| argument == name);
+    if has("--no-huge") && !has("-m") {
+        arguments.extend(["-m".to_owned(), megabytes(machine.dataplane.connections).to_string()]);
+    }
+    arguments
+}
+
+fn megabytes(connections: u32) -> u64 {
+    256 + u64::from(connections) * CONNECTION_BYTES / (1 << 20)
+}
+
+/// The MAC address that a replay gives to port `index` (from 0) if the config gives none: 02:00:00:00:00:0N, N from 1.
+pub fn replay_mac(index: usize) -> [u8; 6] {
+    [0x02, 0, 0, 0, 0, (index + 1) as u8]
+}
+
+/// The ports as next hops see them, with the MAC addresses that they have.
+pub fn port_interfaces(machine: &Machine, macs: &[[u8; 6]]) -> Vec<PortInterface> {
+    let ports = machine.ports.iter().zip(macs);
+    ports
+        .map(|(port, mac)| PortInterface {
+            mac: *mac,
+            mtu: port.mtu,
+            addresses: port.addresses.iter().map(|own| (own.address, own.length)).collect(),
+        })
+        .collect()
+}
+
+/// The ports as the pipeline sees them. In a replay a port with a kernel interface hands to the kernel what the
+/// director would: the verdict says so, and nothing more happens.
+pub fn port_facts(machine: &Machine, macs: &[[u8; 6]]) -> Vec<PortFacts> {
+    let ports = machine.ports.iter().zip(macs);
+    ports
+        .map(|(port, mac)| PortFacts {
+            mac: *mac,
+            has_kernel_interface: port.kernel_interface.is_some(),
+            addresses: port.addresses.iter().map(|own| own.address.to_bits()).collect(),
+        })
+        .collect()
+}
+
+/// The ports as control sees them. `drivers` by port.
+pub fn port_descriptions(machine: &Machine, macs: &[[u8; 6]], drivers: &[String]) -> Vec<PortDescription> {
+    let ports = machine.ports.iter().zip(macs).zip(drivers);
+    ports
+        .map(|((port, mac), driver)| PortDescription {
+            name: port.name.clone(),
+            device: port.device.clone(),
+            driver: driver.clone(),
+            mac: MacAddress(*mac),
+            mtu: port.mtu,
+            kernel_interface: port.kernel_interface.clone(),
+            addresses: port.addresses.iter().map(|own| (own.address, own.length)).collect(),
+        })
+        .collect()
+}
+
+/// The region's layout for so many writers of counters.
+pub fn layout(machine: &Machine, counting: u16) -> Layout {
+    Layout {
+        workers: counting,
+        ports: machine.ports.len() as u16,
+        services: machine.dataplane.max_services,
+        reals: machine.dataplane.max_reals,
+    }
+}
+
+/// The static routes and neighbours; the connected routes come with the ports.
+pub fn static_next_hops(machine: &Machine) -> NextHopTable {
+    NextHopTable { routes: machine.routes.clone(), neighbors: machine.neighbors.clone() }
+}

@@ -1,0 +1,145 @@
+//! A worker: one lcore that polls its queues and runs each burst to completion.
+
+mod exits;
+mod flush;
+mod mailbox;
+
+pub use exits::{Exits, NeighborWish, PortExit};
+pub use flush::{FlushBox, matches};
+pub use mailbox::{Mailbox, PeekBox};
+
+use crate::clock::TscClock;
+use crate::pipeline::{Origin, Output, Pipeline};
+use crate::tables::Tables;
+use arc_swap::ArcSwap;
+use arc_swap::cache::Cache;
+use config::Idle;
+use flush::FlushProgress;
+use rte_rs::{Burst, MbufReceiver, RxQueue, cycles};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Timers looked at in one round: at a million rounds a second more than any table can have due.
+const EXPIRE_BUDGET: usize = 64;
+/// Empty rounds before a worker that may sleep does.
+const ROUNDS_BEFORE_SLEEP: u32 = 1000;
+/// How long it sleeps then.
+const SLEEP: Duration = Duration::from_micros(50);
+
+/// Where published tables are found.
+pub type Published = Arc<ArcSwap<Tables>>;
+
+/// A receive queue, and the index of its port in sluice.toml (DPDK numbers ports in its own way).
+pub struct Queue {
+    /// Index of the port.
+    pub port: u16,
+    /// The queue.
+    pub queue: RxQueue,
+}
+
+/// Everything that one worker polls and owns.
+pub struct Worker {
+    /// Its packet path.
+    pub pipeline: Pipeline,
+    /// Its ways out.
+    pub exits: Exits,
+    /// The receive queues that it polls.
+    pub queues: Vec<Queue>,
+    /// Frames from other workers; `None` if it is the only one.
+    pub inbox: Option<MbufReceiver>,
+    /// Frames that only have to be sent on a port: from its kernel interface, or for workers without a queue there.
+    pub relays: Vec<(u16, MbufReceiver)>,
+    /// The tables.
+    pub tables: Published,
+    /// Requests of the main lcore.
+    pub mailbox: Arc<Mailbox>,
+    /// The clock, common to all workers.
+    pub clock: TscClock,
+    /// What to do when idle.
+    pub idle: Idle,
+}
+
+impl Worker {
+    /// Polls until `stop` is set, then sends what is left and returns the parts: nothing is torn down on the lcore.
+    pub fn run(mut self, stop: &AtomicBool) -> Self {
+        let mut tables = Cache::new(Arc::clone(&self.tables));
+        let mut burst = Burst::new();
+        let mut flush = FlushProgress::default();
+        let mut empty_rounds = 0u32;
+        while !stop.load(Ordering::Relaxed) {
+            let began = cycles::tsc();
+            self.pipeline.set_time(self.clock.at(began));
+            self.pick_up(tables.load());
+            let packets = self.breathe(&mut burst);
+            self.exits.flush();
+            self.pipeline.expire(EXPIRE_BUDGET);
+            flush.step(&self.mailbox.flush, self.pipeline.connections());
+            self.mailbox.peek.step(&self.pipeline);
+            empty_rounds = if packets == 0 { empty_rounds.saturating_add(1) } else { 0 };
+            self.account(packets, began);
+            self.rest(empty_rounds);
+        }
+        self.exits.flush();
+        self
+    }
+
+    /// One burst from each input.
+    #[inline]
+    fn breathe(&mut self, burst: &mut Burst) -> usize {
+        let mut packets = 0;
+        for Queue { port, queue } in &mut self.queues {
+            let received = queue.receive(burst);
+            if received > 0 {
+                self.pipeline.process(burst, Origin::Port(*port), &mut self.exits);
+                packets += received;
+            }
+        }
+        if let Some(inbox) = &mut self.inbox {
+            let received = inbox.dequeue(burst);
+            if received > 0 {
+                self.pipeline.process(burst, Origin::Worker, &mut self.exits);
+                packets += received;
+            }
+        }
+        for (port, relay) in &mut self.relays {
+            packets += relay.dequeue(burst);
+            for mbuf in burst.drain() {
+                self.exits.transmit(*port, mbuf);
+            }
+        }
+        packets
+    }
+
+    #[inline]
+    fn pick_up(&mut self, tables: &Arc<Tables>) {
+        if !Arc::ptr_eq(tables, self.pipeline.tables()) {
+            self.pipeline.adopt(tables);
+        }
+    }
+
+    #[inline]
+    fn account(&mut self, packets: usize, began: u64) {
+        let live = self.pipeline.connections().len() as u64;
+        let released = self.pipeline.connections().take_released();
+        let worker = &self.pipeline.counters().worker;
+        worker.loops.add(1);
+        worker.connections.set(live);
+        worker.connections_expired.add(released);
+        if packets == 0 {
+            worker.empty_polls.add(1);
+        } else {
+            worker.busy_cycles.add(cycles::tsc().wrapping_sub(began));
+        }
+    }
+
+    #[inline]
+    fn rest(&self, empty_rounds: u32) {
+        match self.idle {
+            Idle::Spin => {}
+            Idle::Pause if empty_rounds > 0 => std::hint::spin_loop(),
+            Idle::Sleep if empty_rounds >= ROUNDS_BEFORE_SLEEP => std::thread::sleep(SLEEP),
+            Idle::Pause | Idle::Sleep => {}
+        }
+    }
+}
