@@ -2,7 +2,7 @@
 # Builds dpdk-sys and rte-rs against DPDK 24.11, from the packages of Debian 13, on a machine with any DPDK or none.
 # Fetches the packages from the mirror that apt uses here and unpacks them into a folder; nothing is installed.
 # Prints "skipped: why" and ends with 0 where the packages can't be had.
-# Usage: dpdk-sys/check-dpdk-24.11.sh [FOLDER]   (default: target/dpdk-24.11)
+# Usage: rte-rs/check-dpdk-24.11.sh [FOLDER]   (default: target/dpdk-24.11)
 set -eu
 
 cd "$(dirname "$0")/.."
