@@ -18,13 +18,17 @@ WORKDIR /sluice
 COPY . .
 RUN cargo build --release --locked --package dataplane --package control --bins \
     && install -D -t /out target/release/sluice-dataplane target/release/sluiced target/release/sluice
+# The packages that have the libraries these three are linked with.
+RUN ldd /out/* | sed -n 's|.*=> .*/\([^/ ]*\) (.*|\1|p' | sort -u \
+    | xargs -I{} dpkg -S '*/{}' | cut -d: -f1 | grep -v -- '-dev$' | sort -u > /packages
 
 FROM ${RUNTIME}
-# librte-meta-net: every Ethernet driver; the mempool and bus drivers that they use.
+COPY --from=build /packages /tmp/packages
+# librte-meta-net: every Ethernet driver, loaded at start; mempool and bus: what they use.
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends \
-        librte-meta-net librte-meta-mempool librte-meta-bus iproute2 pciutils \
-    && rm -rf /var/lib/apt/lists/*
+    && xargs apt-get install -y --no-install-recommends \
+        librte-meta-net librte-meta-mempool librte-meta-bus iproute2 pciutils < /tmp/packages \
+    && rm -rf /var/lib/apt/lists/* /tmp/packages
 COPY --from=build /out/ /usr/local/bin/
 COPY conf/ /etc/sluice/
 CMD ["sluice", "status"]

@@ -39,10 +39,13 @@ pub(super) fn show(lab: &mut Lab) -> Result<bool> {
     let services_after = lab.sluice_ok(["--format", "json", "service", "list"])?;
     held &= check("It found the services as they were", same(&names(&services_after), &names(&services_before)));
 
-    let said = lab.sluice_ok(["real", "remove", "web", REMOVED.0])?;
-    let answers = next_answers(&mut load)?;
-    let line = format!("{} {} further connections, none to {}", said.trim(), answers.len(), REMOVED.1);
-    held &= check(&line, served(&answers).and_then(|()| none_from(&answers, REMOVED.1)));
+    // Drained first, so that no connection is cut; then it can go.
+    for action in ["drain", "remove"] {
+        let said = lab.sluice_ok(["real", action, "web", REMOVED.0])?;
+        let answers = next_answers(&mut load)?;
+        let line = format!("{} {} further connections, none to {}", said.trim(), answers.len(), REMOVED.1);
+        held &= check(&line, served(&answers).and_then(|()| none_from(&answers, REMOVED.1)));
+    }
 
     let all = load.answers()?;
     drop(load);
