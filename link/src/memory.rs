@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// # Safety
 ///
 /// The type is `repr(C)` or `repr(transparent)`, consists of atomics of at most eight bytes only (so it has interior
-/// mutability everywhere, no padding and no invalid bit pattern), and its alignment is at most [`MAX_ALIGN`].
+/// mutability everywhere, no padding and no invalid bit pattern), and its alignment is at most a cache line of 64 bytes.
 pub unsafe trait Shared: Sync {}
 
 /// The largest alignment of a [`Shared`] type: a cache line.

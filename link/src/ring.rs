@@ -2,9 +2,9 @@
 //!
 //! | field | lies in | writer | ordering |
 //! |---|---|---|---|
-//! | tail [`Index`]: records written, modulo 2^32 | the producer's section | producer | release store; consumer: relaxed load, then an acquire fence |
-//! | head [`Index`]: records read, modulo 2^32 | the consumer's section | consumer | release store; producer: relaxed load, then an acquire fence |
-//! | [`Slot`] words | the producer's section | producer, while the slot is not between head and tail | relaxed |
+//! | tail `Index`: records written, modulo 2^32 | the producer's section | producer | release store; consumer: relaxed load, then an acquire fence |
+//! | head `Index`: records read, modulo 2^32 | the consumer's section | consumer | release store; producer: relaxed load, then an acquire fence |
+//! | `Slot` words | the producer's section | producer, while the slot is not between head and tail | relaxed |
 //!
 //! (Relaxed load and fence instead of an acquire load: each side may have mapped the other's section read-only, where
 //! Rust allows no more.)

@@ -13,18 +13,29 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, transmute};
 
 /// The kinds of request.
 pub mod kind {
-    #![allow(missing_docs, reason = "each is the kind of the request of that name")]
+    /// Of [`Request::Hello`](crate::message::Request::Hello).
     pub const HELLO: u16 = 0x01;
+    /// Of [`Request::Begin`](crate::message::Request::Begin).
     pub const BEGIN: u16 = 0x02;
+    /// Of [`Request::Timeouts`](crate::message::Request::Timeouts).
     pub const TIMEOUTS: u16 = 0x03;
+    /// Of [`Request::Service`](crate::message::Request::Service).
     pub const SERVICE: u16 = 0x04;
+    /// Of [`Request::Real`](crate::message::Request::Real).
     pub const REAL: u16 = 0x05;
+    /// Of [`Request::Route`](crate::message::Request::Route).
     pub const ROUTE: u16 = 0x06;
+    /// Of [`Request::Neighbor`](crate::message::Request::Neighbor).
     pub const NEIGHBOR: u16 = 0x07;
+    /// Of [`Request::Commit`](crate::message::Request::Commit).
     pub const COMMIT: u16 = 0x08;
+    /// Of [`Request::Connections`](crate::message::Request::Connections).
     pub const CONNECTIONS: u16 = 0x09;
+    /// Of [`Request::Count`](crate::message::Request::Count).
     pub const COUNT: u16 = 0x0a;
+    /// Of [`Request::Flush`](crate::message::Request::Flush).
     pub const FLUSH: u16 = 0x0b;
+    /// Of [`Request::Explain`](crate::message::Request::Explain).
     pub const EXPLAIN: u16 = 0x0c;
 }
 

@@ -53,9 +53,9 @@ impl Contents {
     }
 }
 
-/// Removes what a dead dataplane left at the path. Returns also when the path is not what it was a moment ago: the
-/// caller tries again.
-fn clear_the_way(path: &Path) -> Result<(), CreateError> {
+/// Removes what a dead dataplane left at the path. Returns also when the path is not what it was a moment ago, for the
+/// caller to try again; but the `last` time a locked file is one in use.
+fn clear_the_way(path: &Path, last: bool) -> Result<(), CreateError> {
     let there = match OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOFOLLOW).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -71,10 +71,10 @@ fn clear_the_way(path: &Path) -> Result<(), CreateError> {
         return Err(CreateError::NotARegion { path: path.to_owned() });
     }
     if !file::try_lock(&there, DATAPLANE_LOCK).map_err(io_error(path, "lock the link that is there"))? {
-        if process_exists(pid) {
+        if last || process_exists(pid) {
             return Err(CreateError::Running { path: path.to_owned(), pid });
         }
-        // Locked, but its maker is gone: another dataplane is about to replace it.
+        // Locked, but its maker is not to be seen: most likely another dataplane is about to replace it.
         std::thread::sleep(PAUSE);
         return Ok(());
     }
@@ -141,10 +141,10 @@ impl Unnamed {
 
     /// Gives the file its name; one that a dead dataplane left there is replaced.
     pub(super) fn publish(self, path: &Path) -> Result<(), CreateError> {
-        for _ in 0..TRIES {
+        for left in (0..TRIES).rev() {
             match fs::hard_link(&self.provisional, path) {
                 Ok(()) => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => clear_the_way(path)?,
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => clear_the_way(path, left == 0)?,
                 Err(source) => return Err(io_error(path, "give the link its name")(source)),
             }
         }

@@ -139,7 +139,7 @@ pub enum Garbage {
     #[error(transparent)]
     Index(#[from] ImpossibleIndex),
     /// A record that is no message.
-    #[error("request {} of session {}: {error}", from.sequence, from.session)]
+    #[error("{error} (request {} of session {})", from.sequence, from.session)]
     Record {
         /// What its head says; not validated.
         from: Address,

@@ -79,6 +79,16 @@ fn requests_and_replies_reach_the_other_end() {
 }
 
 #[test]
+fn both_ends_and_what_they_give_out_can_move_to_other_threads() {
+    fn can_move<T: Send>() {}
+    can_move::<DataplaneLink>();
+    can_move::<ControlLink>();
+    can_move::<Viewer>();
+    can_move::<crate::directory::Directory>();
+    can_move::<crate::Handle<[crate::counters::RealCounters]>>();
+}
+
+#[test]
 fn a_full_ring_says_so_on_both_sides() {
     let place = Place::new();
     let (mut dataplane, mut control) = pair(&place);

@@ -1,7 +1,9 @@
 //! The dataplane's side of transactions: rows in, whole tables out.
 
 use crate::message::{Refusal, Reply, Request, Table};
-use crate::model::{ForwardMethod, NextHopTable, RealServer, Service, ServiceKey, ServiceTable, Timeouts};
+use crate::model::{
+    ForwardMethod, Neighbor, NextHopTable, RealServer, Route, Service, ServiceKey, ServiceTable, Timeouts,
+};
 use crate::record::Checksum;
 use std::collections::HashSet;
 use std::net::SocketAddrV4;
@@ -218,12 +220,12 @@ impl Open {
                 self.services.service(Service { key, scheduler, reals: Vec::new() }, reals, room, limits)?;
             }
             Request::Real(real) => self.services.real(real)?,
-            Request::Route(route) if !self.next_hops.neighbors.is_empty() || route.port >= limits.ports => {
-                let late = !self.next_hops.neighbors.is_empty();
-                return Err(if late { Refusal::OutOfOrder } else { Refusal::UnknownPort });
+            // Routes come before neighbours.
+            Request::Route(_) if !self.next_hops.neighbors.is_empty() => return Err(Refusal::OutOfOrder),
+            Request::Route(Route { port, .. }) | Request::Neighbor(Neighbor { port, .. }) if port >= limits.ports => {
+                return Err(Refusal::UnknownPort);
             }
             Request::Route(route) => self.next_hops.routes.push(route),
-            Request::Neighbor(neighbor) if neighbor.port >= limits.ports => return Err(Refusal::UnknownPort),
             Request::Neighbor(neighbor) => self.next_hops.neighbors.push(neighbor),
             _ => return Err(Refusal::OutOfOrder),
         }
