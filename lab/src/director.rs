@@ -72,9 +72,11 @@ impl Lab {
         let (config, services) = (self.folder().join("sluice.toml"), self.folder().join("services.toml"));
         let arguments = [OsStr::new("--config"), config.as_os_str(), OsStr::new("--services"), services.as_os_str()];
         let mut process = self.director.spawn("control", &program.to_string_lossy(), arguments)?;
-        wait_until("an answer of sluiced", CONTROL_START, || {
+        let with_dataplane = self.director_state.dataplane.is_some();
+        wait_until("sluiced to answer and to have the tables in force", CONTROL_START, || {
             process.check_running()?;
-            Ok(self.sluice(["status"])?.success().then_some(()))
+            let status = self.sluice(["--format", "json", "status"])?;
+            Ok((status.success() && (!with_dataplane || has_tables_in_force(&status.stdout))).then_some(()))
         })?;
         self.director_state.control = Some(process);
         self.set_default_route()
@@ -144,6 +146,14 @@ impl Lab {
     }
 }
 
+/// Whether a status in JSON tells of a dataplane that has taken both tables.
+fn has_tables_in_force(status: &str) -> bool {
+    let Ok(status) = serde_json::from_str::<serde_json::Value>(status) else { return false };
+    let dataplane = &status["dataplane"];
+    let generation = |table: &str| dataplane[table].as_u64().unwrap_or(0);
+    dataplane["connected"] == true && generation("services_generation") > 0 && generation("next_hops_generation") > 0
+}
+
 /// A binary of this workspace: in `$SLUICE_BIN_DIR`, else beside the running one (a test's is one folder below).
 pub(crate) fn program(name: &str) -> Result<PathBuf> {
     let folder = match env::var_os("SLUICE_BIN_DIR") {
@@ -159,4 +169,22 @@ pub(crate) fn program(name: &str) -> Result<PathBuf> {
     };
     let path = folder.join(name);
     if path.is_file() { Ok(path) } else { Err(LabError::NotBuilt { name: name.into(), folder }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_tables_in_force;
+
+    #[test]
+    fn a_dataplane_is_ready_once_it_has_both_tables() {
+        let status = |connected: bool, services: u32, hops: u32| {
+            format!(
+                r#"{{"dataplane":{{"connected":{connected},"services_generation":{services},"next_hops_generation":{hops}}}}}"#
+            )
+        };
+        assert!(has_tables_in_force(&status(true, 1, 3)));
+        for not_yet in [status(false, 1, 1), status(true, 0, 1), status(true, 1, 0), r#"{"dataplane":null}"#.into()] {
+            assert!(!has_tables_in_force(&not_yet), "{not_yet}");
+        }
+    }
 }
