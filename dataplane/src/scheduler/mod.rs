@@ -59,6 +59,13 @@ pub struct Cursor {
     started: bool,
 }
 
+impl Cursor {
+    /// Whether a connection has been scheduled with it. If not, it holds nothing.
+    pub fn has_started(&self) -> bool {
+        self.started
+    }
+}
+
 /// A change of a service's candidates.
 #[derive(Clone, Copy, Debug)]
 pub struct Change<'a, Was, Is> {
@@ -109,13 +116,19 @@ impl Scheduler {
     }
 
     /// Carries a cursor over a change of the service, as the reference does when reals are added, edited or deleted.
+    /// Cheap if the reals stay and only their weights change.
     pub fn carry_over(&self, cursor: &mut Cursor, change: &Change<impl Fn(u32) -> bool, impl Fn(u32) -> bool>) {
-        if cursor.started {
-            match self {
-                Self::RoundRobin => rr::carry_over(cursor, change.old, change.new, &change.is_there),
-                Self::WeightedRoundRobin(_) => wrr::carry_over(cursor, change.new, &change.was_there),
-                Self::LeastConnection | Self::WeightedLeastConnection => (),
-            }
+        let same_reals = || {
+            let mut pairs = change.old.iter().zip(change.new);
+            change.old.len() == change.new.len() && pairs.all(|(old, new)| old.slot == new.slot)
+        };
+        match self {
+            _ if !cursor.started => (),
+            Self::RoundRobin if same_reals() => (),
+            Self::RoundRobin => rr::carry_over(cursor, change.old, change.new, &change.is_there),
+            Self::WeightedRoundRobin(steps) if same_reals() => wrr::reweigh(steps, cursor),
+            Self::WeightedRoundRobin(_) => wrr::carry_over(cursor, change.new, &change.was_there),
+            Self::LeastConnection | Self::WeightedLeastConnection => (),
         }
     }
 

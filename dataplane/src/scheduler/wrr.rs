@@ -64,6 +64,12 @@ pub(super) fn pick(steps: &Steps, cursor: &mut Cursor, candidates: &[Candidate])
     Some(index)
 }
 
+/// The same reals, with the weights that `steps` was made of.
+pub(super) fn reweigh(steps: &Steps, cursor: &mut Cursor) {
+    cursor.threshold = steps.adjust(cursor.threshold);
+    cursor.next = 0;
+}
+
 /// Any change sends the cursor to the head of the list and fits the threshold to the new weights: once for all that
 /// was deleted or edited, then once for each real that was added, oldest first.
 pub(super) fn carry_over(cursor: &mut Cursor, new: &[Candidate], was_there: impl Fn(u32) -> bool) {

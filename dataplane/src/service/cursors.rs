@@ -17,11 +17,12 @@ impl Cursors {
         Self { worker, cursors: vec![Cursor::default(); max_services as usize].into_boxed_slice() }
     }
 
-    /// Carries all cursors over from the table that the worker has used so far to the one it will use. Services that
-    /// did not change cost a comparison each, others a walk over their reals.
+    /// Carries all cursors over from the table that the worker has used so far to the one it will use. A service from
+    /// which this worker never scheduled costs next to nothing, one that did not change a comparison, others a walk over
+    /// their reals.
     pub fn carry_over(&mut self, old: &ServiceTable, new: &ServiceTable) {
         for entry in new.services() {
-            if let Some(cursor) = self.cursors.get_mut(entry.slot as usize) {
+            if let Some(cursor) = self.cursors.get_mut(entry.slot as usize).filter(|cursor| cursor.has_started()) {
                 new.carry_over(entry, cursor, old);
             }
         }

@@ -222,6 +222,19 @@ fn another_scheduler_starts_afresh_and_another_service_changes_nothing() {
 }
 
 #[test]
+fn the_next_service_in_a_slot_starts_afresh() {
+    let mut bench = Bench::new(1, 4);
+    let dns = Service { key: key(Protocol::Udp, 2, 53), ..web(SchedulerKind::RoundRobin, &[2, 3, 4]) };
+    bench.apply(&table(vec![dns])).expect("room");
+    let entry = bench.table.services().next().expect("the service");
+    assert_eq!((entry.slot, entry.pick(&mut bench.cursors, &NoLoad)), (0, Some(2)));
+    bench.apply(&table(vec![])).expect("room");
+    bench.slots.reclaim(RECLAIM_AFTER_MS, |_| false);
+    bench.apply(&rr(&[2, 3, 4])).expect("room");
+    assert_eq!(bench.picks(2), [4, 3]);
+}
+
+#[test]
 fn editing_a_method_is_a_change_of_the_service() {
     let mut bench = Bench::new(1, 4);
     let mut wanted = table(vec![web(SchedulerKind::WeightedRoundRobin, &[2, 3, 4])]);
