@@ -59,7 +59,7 @@ macro_rules! counters {
 
         const _: () = {
             let words = [$(stringify!($name)),+].len() + $reserved $(+ { let _ = stringify!($array); REASONS })*;
-            assert!(size_of::<$cells>() == words * 8 && words % 8 == 0);
+            assert!(size_of::<$cells>() == words * 8 && words.is_multiple_of(8));
         };
 
         impl $cells {

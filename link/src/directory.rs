@@ -194,7 +194,7 @@ impl DirectoryHead {
             fence(Ordering::Acquire);
             let result = read();
             fence(Ordering::Acquire);
-            let undisturbed = before % 2 == 0 && self.version.load(Ordering::Relaxed) == before;
+            let undisturbed = before.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == before;
             if undisturbed || left <= 1 {
                 return result;
             }

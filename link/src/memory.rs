@@ -67,7 +67,7 @@ impl Mapping {
     /// `count` values of `T` at `offset` bytes; `None` if they are not wholly inside the mapping or not aligned.
     pub(crate) fn slice<T: Shared>(&self, offset: usize, count: usize) -> Option<&[T]> {
         let end = count.checked_mul(size_of::<T>())?.checked_add(offset)?;
-        if end > self.length || offset % align_of::<T>() != 0 || align_of::<T>() > MAX_ALIGN {
+        if end > self.length || !offset.is_multiple_of(align_of::<T>()) || align_of::<T>() > MAX_ALIGN {
             return None;
         }
         // SAFETY: offset <= end <= length, checked above, so the result stays inside (or one past) the mapping.

@@ -39,7 +39,7 @@ impl<const N: usize> SeqCell<N> {
         for _ in 0..TRIES {
             let before = self.version.load(Ordering::Relaxed);
             fence(Ordering::Acquire);
-            if before % 2 == 0 {
+            if before.is_multiple_of(2) {
                 let values = std::array::from_fn(|index| self.words[index].load(Ordering::Relaxed));
                 fence(Ordering::Acquire);
                 if self.version.load(Ordering::Relaxed) == before {
