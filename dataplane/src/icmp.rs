@@ -37,6 +37,15 @@ pub struct Quoted {
     pub destination: Endpoint,
 }
 
+impl Quoted {
+    /// The packets that answer this one. Under them the connection table knows the connection, whoever the error comes
+    /// from: about a reply they are the client's to the service, about a NATed request the real's to the client.
+    #[inline]
+    pub const fn reversed(self) -> Self {
+        Self { protocol: self.protocol, source: self.destination, destination: self.source }
+    }
+}
+
 /// What an ICMP error is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum About<'a> {

@@ -52,6 +52,7 @@ fn error_names_the_flow_that_it_quotes() {
     let about_request = eth().ipv4("10.0.2.2", "192.168.1.1").icmp(3, 3).quoting(&request()).packet();
     let flow = Quoted { protocol: Protocol::Tcp, source: CLIENT, destination: REAL };
     assert_eq!(parse(&about_request), Ok(About::Flow(flow)));
+    assert_eq!(flow.reversed(), Quoted { protocol: Protocol::Tcp, source: REAL, destination: CLIENT });
 }
 
 #[test]

@@ -108,6 +108,10 @@ fn other_errors_are_linux_s_but_for_the_identification() {
     let want = "45c00044b13400004001fd110a090001c0a801010301c8cc0000000045000028000700004006af16c0a801010a0900017a7000550\
                 0000001000000005002ffff69690000";
     assert_eq!(error_as(IcmpError::HostUnreachable, &no_route, 0xb134), want);
+    let unknown = from_client().protocol(200).payload(b"hello there");
+    let want = "45c0003be2d700004001cb770a090001c0a8010103027a30000000004500001f0000000040c8ae64c0a801010a09000168656c6c6\
+                f207468657265";
+    assert_eq!(error_as(IcmpError::ProtocolUnreachable, &unknown, 0xe2d7), want);
     // Its time to live was decremented before the MTU was looked at.
     let too_large = from_client().id(7).ttl(63).df().tcp(31342, 82).acking(1).seq(2).payload_len(1000);
     let answer = error_as(IcmpError::FragmentationNeeded { mtu: 980 }, &too_large, 0xb0d2);

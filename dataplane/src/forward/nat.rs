@@ -73,7 +73,8 @@ fn fields(packet: &mut [u8], header_len: u8, protocol: Protocol) -> Option<Field
 }
 
 /// The sender made no UDP checksum: the reference makes one when it rewrites. Not for a fragment, whose payload is not
-/// all here.
+/// all here. Over the datagram as its length field says: the reference goes on to the end of the IPv4 packet, which a
+/// receiver finds wrong if there is more.
 #[cold]
 fn fill_udp_checksum(packet: &mut [u8], header_len: u8) {
     let Ok(mut packet) = wire::ipv4::Ipv4::parse(packet) else { return };
