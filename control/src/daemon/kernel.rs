@@ -119,7 +119,10 @@ impl Task {
                     if changed.is_err() {
                         return Ok(());
                     }
-                    self.publish(&mut watch).await;
+                    if pending.is_none() {
+                        due.as_mut().reset(Instant::now() + DEBOUNCE);
+                    }
+                    pending = pending.max(Some(Change::Table));
                 }
                 wish = self.wanted.recv() => {
                     if let Some(target) = wish.and_then(|(port, address)| Some((self.mirror.interface_of(port)?, address))) {
@@ -174,6 +177,8 @@ impl Task {
     async fn dump(&mut self, watch: &mut Watch) -> io::Result<()> {
         self.mirror.forget_kernel();
         watch.addresses.clear();
+        // The kernel forgets neighbours with their link: ask for all again.
+        watch.targets.clear();
         for what in [Dump::Interfaces, Dump::Addresses, Dump::Routes, Dump::Neighbors] {
             for fact in watch.requests.dump(what).await? {
                 self.take(fact, &mut watch.addresses);

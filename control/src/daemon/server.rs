@@ -12,12 +12,17 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, BufWriter};
 use tokio::net::unix::{OwnedWriteHalf, UCred};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::time::{sleep, timeout};
 
 /// Clients at one time; one more is told so and let go.
 const MAX_CLIENTS: usize = 256;
+
+/// How long a client that is refused has for the request that the refusal answers.
+const REFUSAL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why the socket can't be served.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +95,7 @@ impl Server {
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     log::warn!("a client could not be accepted: {error}");
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    sleep(Duration::from_millis(100)).await;
                     continue;
                 }
             };
@@ -177,9 +182,13 @@ impl Drop for Present {
     }
 }
 
+/// Answers the first request with a refusal. It is read before: closed with unread bytes, the socket would lose the answer.
 async fn refuse(stream: UnixStream, reason: String) -> io::Result<()> {
     log::warn!("client refused: {reason}");
-    let (_, writer) = stream.into_split();
+    let (reader, writer) = stream.into_split();
+    let mut reader = BufReader::new(reader);
+    // Whatever came of it, the answer is the same.
+    let _ = timeout(REFUSAL_PATIENCE, read_line(&mut reader, &mut Vec::new())).await;
     Output::new(writer).end::<()>(Err(Failure::refused(reason))).await
 }
 

@@ -327,7 +327,10 @@ impl Attached {
     }
 
     fn decide(&mut self, table: Table, generation: u64, verdict: Verdict) {
-        match self.transaction.take_if(|pending| pending.table == table && pending.generation == generation) {
+        // Generation 0: refused before the dataplane understood which it is.
+        let answers =
+            |pending: &mut Transaction| generation == 0 || (pending.table == table && pending.generation == generation);
+        match self.transaction.take_if(answers) {
             Some(pending) => drop(pending.verdict.send(verdict)),
             None => log::warn!("an answer to a transaction that is not under way: {table:?} {generation}: {verdict:?}"),
         }
