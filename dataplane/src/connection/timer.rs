@@ -190,6 +190,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     const CAPACITY: u32 = 16;
+    const NONE: [u32; 0] = [];
     const HORIZON_MS: u64 = SLOTS as u64 * TICK_MS;
 
     fn fired(wheel: &mut Wheel, now: u64) -> Vec<u32> {
@@ -205,9 +206,9 @@ mod tests {
     fn an_entry_comes_due_in_the_tick_after_its_deadline_and_only_once() {
         let mut wheel = Wheel::new(CAPACITY, 1_000);
         wheel.arm(3, 2_000);
-        assert_eq!(fired(&mut wheel, 1_999), []);
+        assert_eq!(fired(&mut wheel, 1_999), NONE);
         assert_eq!(fired(&mut wheel, 2_000 + TICK_MS), [3]);
-        assert_eq!(fired(&mut wheel, 90_000), []);
+        assert_eq!(fired(&mut wheel, 90_000), NONE);
         assert!(wheel.is_empty());
     }
 
@@ -216,7 +217,7 @@ mod tests {
         let mut wheel = Wheel::new(CAPACITY, 0);
         wheel.arm(0, 1_000);
         assert_eq!(wheel.expire(1_100, 8, |_| Some(60_000)), 1);
-        assert_eq!(fired(&mut wheel, 59_999), []);
+        assert_eq!(fired(&mut wheel, 59_999), NONE);
         assert_eq!(fired(&mut wheel, 60_064), [0]);
     }
 
@@ -255,9 +256,9 @@ mod tests {
         let mut wheel = Wheel::new(CAPACITY, 5);
         wheel.arm(0, month);
         for round in 1..=month / HORIZON_MS {
-            assert_eq!(fired(&mut wheel, round * HORIZON_MS), [], "round {round}");
+            assert_eq!(fired(&mut wheel, round * HORIZON_MS), NONE, "round {round}");
         }
-        assert_eq!(fired(&mut wheel, month - 1), []);
+        assert_eq!(fired(&mut wheel, month - 1), NONE);
         assert_eq!(fired(&mut wheel, month + TICK_MS), [0]);
     }
 
@@ -274,7 +275,7 @@ mod tests {
     #[test]
     fn an_old_deadline_comes_due_at_the_next_tick() {
         let mut wheel = Wheel::new(CAPACITY, 0);
-        assert_eq!(fired(&mut wheel, 10_000), []);
+        assert_eq!(fired(&mut wheel, 10_000), NONE);
         wheel.arm(0, 500);
         assert_eq!(fired(&mut wheel, 10_064), [0]);
     }

@@ -8,6 +8,8 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+const NONE: [u32; 0] = [];
+
 struct NoLoad;
 
 impl Load for NoLoad {
@@ -108,8 +110,8 @@ fn a_removed_real_keeps_its_slot_while_it_has_connections() {
     assert_eq!(bench.slots.real(1).map(|real| real.state), Some(RealState::Removed { idle_since: 0 }));
     assert_eq!(bench.apply(&rr(&[2, 4])), Err(Refusal::TooManyReals));
     let used_until = 60_000;
-    assert_eq!(bench.slots.reclaim(used_until, |slot| slot == 1), []);
-    assert_eq!(bench.slots.reclaim(used_until + RECLAIM_AFTER_MS - 1, |_| false), []);
+    assert_eq!(bench.slots.reclaim(used_until, |slot| slot == 1), NONE);
+    assert_eq!(bench.slots.reclaim(used_until + RECLAIM_AFTER_MS - 1, |_| false), NONE);
     assert_eq!(bench.slots.reclaim(used_until + RECLAIM_AFTER_MS, |_| false), [1]);
     assert_eq!(bench.apply(&rr(&[2, 4])).map(|assignment| assignment.reals), Ok(vec![0, 1]));
 }
