@@ -6,7 +6,7 @@
 //! - `{"ok":true,"result":...}` ends a request that was done;
 //! - `{"ok":false,"code":"...","message":"..."}` ends one that was not ([`Failure`]), even in the middle of a list.
 //!
-//! Requests on one connection are answered in order. The types are in [`request`] and [`reply`].
+//! Requests on one connection are answered in order.
 
 mod reply;
 mod request;
