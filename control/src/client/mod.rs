@@ -110,10 +110,7 @@ fn ask(connection: &mut Connection, request: &Request, json: bool, out: &mut dyn
         return if streams { json_list(connection, request, out) } else { json_result(connection, request, out) };
     }
     match request {
-        Request::ConnectionList(_) => {
-            show::connections_header(out)?;
-            connection.stream::<Count>(request, |row| Ok(show::connection(&payload::<ConnectionRow>(row)?, out)?))?;
-        }
+        Request::ConnectionList(_) => connections(connection, request, out)?,
         Request::ServiceList => show::services(&connection.list::<ServiceRow, Count>(request)?.0, out)?,
         Request::Stats { .. } => {
             let (services, totals) = connection.list::<ServiceRow, Totals>(request)?;
@@ -142,6 +139,21 @@ fn ask(connection: &mut Connection, request: &Request, json: bool, out: &mut dyn
     Ok(())
 }
 
+/// Rows are printed while they arrive, so that a long list needs no memory.
+fn connections(connection: &mut Connection, request: &Request, out: &mut dyn Write) -> Result<(), Stop> {
+    let mut first = true;
+    let Count { count } = connection.stream(request, |row| {
+        if std::mem::take(&mut first) {
+            show::connections_header(out)?;
+        }
+        Ok(show::connection(&payload::<ConnectionRow>(row)?, out)?)
+    })?;
+    if count == 0 {
+        writeln!(out, "No connections.")?;
+    }
+    Ok(())
+}
+
 fn json_result(connection: &mut Connection, request: &Request, out: &mut dyn Write) -> Result<(), Stop> {
     let result = connection.ask::<Box<RawValue>>(request)?;
     Ok(writeln!(out, "{result}")?)
@@ -151,17 +163,18 @@ fn json_result(connection: &mut Connection, request: &Request, out: &mut dyn Wri
 /// `services` beside the totals.
 fn json_list(connection: &mut Connection, request: &Request, out: &mut dyn Write) -> Result<(), Stop> {
     let totals = matches!(request, Request::Stats { .. });
-    write!(out, "{}", if totals { "{\"services\":[" } else { "[" })?;
-    let mut separator = "\n";
+    let start = if totals { "{\"services\":[\n" } else { "[\n" };
+    let mut before = start;
     let end: Box<RawValue> = connection.stream(request, |row| {
-        write!(out, "{separator}{row}")?;
-        separator = ",\n";
+        write!(out, "{before}{row}")?;
+        before = ",\n";
         Ok(())
     })?;
+    write!(out, "{}", if before == start { start } else { "\n" })?;
     if totals {
-        writeln!(out, "\n],\"totals\":{end}}}")?
+        writeln!(out, "],\"totals\":{end}}}")?
     } else {
-        writeln!(out, "\n]")?
+        writeln!(out, "]")?
     }
     Ok(())
 }

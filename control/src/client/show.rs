@@ -4,6 +4,7 @@ use super::table::{Table, bytes, counted, duration, known};
 use crate::protocol::{
     Changed, ConnectionRow, Count, DataplaneStatus, Drops, PortRow, RealRow, ServiceRow, Status, Totals, Traffic,
 };
+use link::model::Timeouts;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -271,9 +272,13 @@ pub(super) fn flushed(count: Count, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "Removed {}.", counted(count.count, "connection"))
 }
 
+/// In the order of the model, which is that of a connection's life.
 pub(super) fn timeouts(timeouts: &BTreeMap<String, u64>, out: &mut dyn Write) -> io::Result<()> {
     let mut table = Table::new(&["TIMEOUT", ">SECONDS"]);
-    for (key, seconds) in timeouts {
+    let order = Timeouts::default().entries().map(|(key, _)| key);
+    let mut sorted: Vec<_> = timeouts.iter().collect();
+    sorted.sort_by_key(|(key, _)| order.iter().position(|known| known == key).unwrap_or(order.len()));
+    for (key, seconds) in sorted {
         table.row([key.clone(), seconds.to_string()]);
     }
     table.print(out)

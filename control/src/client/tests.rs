@@ -291,3 +291,11 @@ fn a_failure_in_the_middle_of_a_list_prints_the_rows_before_it() {
     assert_eq!((ran.code, ran.errors.as_str()), (UNREACHABLE, "The dataplane went away.\n"));
     assert_eq!(ran.out.lines().count(), 2);
 }
+
+#[test]
+fn a_list_that_fails_at_once_prints_nothing() {
+    for command in [&["connection", "list"][..], &["connection", "list", "--format", "json"]] {
+        let ran = ran(vec![failed(Failure::unavailable("The dataplane is not running."))], command);
+        assert_eq!((ran.code, ran.out.as_str()), (UNREACHABLE, ""));
+    }
+}

@@ -8,7 +8,8 @@ use crate::protocol::{
     ExplainedService, Outcome, PortRow, Status, Totals, Traffic,
 };
 use link::message::ConnectionState;
-use link::model::{ForwardMethod, MacAddress, Protocol, SchedulerKind};
+use link::model::{ForwardMethod, MacAddress, Protocol, SchedulerKind, Timeouts};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 #[test]
@@ -29,6 +30,7 @@ tcp    202.100.100.200:65535  202.103.106.5:80       172.16.0.3:8000        nat 
     assert_eq!(parsed, [connection_row("202.100.1.2:3456"), connection_row("202.100.100.200:65535")]);
     let empty = ran(vec![done(Count { count: 0 })], &["connection", "list", "--format", "json"]);
     assert_eq!(empty.out, "[\n]\n");
+    assert_eq!(ran(vec![done(Count { count: 0 })], &["connection", "list"]).out, "No connections.\n");
 }
 
 #[test]
@@ -73,6 +75,14 @@ WORKER  RECEIVED  TRANSMITTED  TO KERNEL  DROPPED  CONNECTIONS  CREATED  EXPIRED
     let json: serde_json::Value = serde_json::from_str(&ran(lines, &["stats", "--format", "json"]).out).expect("JSON");
     assert_eq!(json["services"][0]["traffic"]["in_bytes"], 71_234);
     assert_eq!(json["totals"]["workers"][0]["received"], 5);
+}
+
+#[test]
+fn timeouts_are_in_the_order_of_the_file() {
+    let timeouts: BTreeMap<_, _> = Timeouts::default().entries().into_iter().collect();
+    let out = ran(vec![done(timeouts)], &["timeouts"]).out;
+    assert!(out.starts_with("TIMEOUT          SECONDS\ntcp_none               2\ntcp_established      900\n"), "{out}");
+    assert!(out.ends_with("udp                  300\n"), "{out}");
 }
 
 #[test]
