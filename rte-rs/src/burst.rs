@@ -123,11 +123,13 @@ impl Burst {
         self.mbufs.as_mut_ptr().cast()
     }
 
-    /// Lets C put packets behind those of the burst. `source` gets a place for `room` pointers and says how many it
-    /// wrote; `room` is at most what is free. Returns that number. `source` must write initialised mbufs that nobody
-    /// else owns.
+    /// Lets C put packets behind those of the burst. `source` gets a place for `room` pointers and says how many it wrote. Returns that number.
+    ///
+    /// # Safety
+    /// `source` writes at most `room` pointers, and as many as it says; each is an initialised mbuf that nobody else
+    /// owns, from now on. `room` is at most what is free.
     #[inline]
-    pub(crate) fn fill(&mut self, room: usize, source: impl FnOnce(*mut *mut sluice_mbuf) -> usize) -> usize {
+    pub(crate) unsafe fn fill(&mut self, room: usize, source: impl FnOnce(*mut *mut sluice_mbuf) -> usize) -> usize {
         let room = room.min(Self::CAPACITY - self.len);
         // SAFETY: len <= CAPACITY, so the result is in the array or one past its end.
         let free = unsafe { self.raw().add(self.len) };
@@ -138,8 +140,11 @@ impl Burst {
 
     /// Lets C take packets from the front. `sink` gets the pointers and their number and says how many it took; those
     /// are no longer ours, the others move to the front in order. Returns how many were taken.
+    ///
+    /// # Safety
+    /// `sink` owns, from now on, exactly the mbufs it says it took: it frees them or hands them on, and no other.
     #[inline]
-    pub(crate) fn take(&mut self, sink: impl FnOnce(*mut *mut sluice_mbuf, usize) -> usize) -> usize {
+    pub(crate) unsafe fn take(&mut self, sink: impl FnOnce(*mut *mut sluice_mbuf, usize) -> usize) -> usize {
         if self.len == 0 {
             return 0;
         }

@@ -105,7 +105,7 @@ pub(crate) fn is_started() -> bool {
 impl Eal {
     /// Starts DPDK and pins the calling thread to the main lcore's CPU; threads made later inherit that.
     ///
-    /// DPDK's log goes to standard error, from level "notice" on (`--log-level` in the arguments changes it).
+    /// DPDK's log goes to standard error, from level "warning" on (`--log-level` in the arguments changes it).
     ///
     /// # Errors
     /// See [`EalError`]. After the variants that come from DPDK itself (`NoMemory`, `PrefixInUse`, `Refused`), no other
@@ -164,7 +164,7 @@ fn command_line(options: &EalOptions) -> Result<Vec<String>, EalError> {
         words.push(format!("--lcores={}", lcores.join(",")));
     }
     words.push(format!("--main-lcore={}", options.main_lcore));
-    words.push("--log-level=*:notice".to_owned());
+    words.push("--log-level=*:warning".to_owned());
     // DPDK refuses --in-memory on ordinary memory, where --no-shconf is all that there is to it.
     let replaced = if hugepages::disabled(&options.arguments) { "--in-memory" } else { "" };
     words.extend(options.arguments.iter().map(|word| if word == replaced { "--no-shconf" } else { word }.to_owned()));
@@ -294,7 +294,7 @@ mod tests {
         mapped.arguments = vec!["--lcores=0@0,1@0".into()];
         assert_eq!(
             command_line(&mapped).unwrap(),
-            ["test", "--main-lcore=0", "--log-level=*:notice", "--lcores=0@0,1@0"]
+            ["test", "--main-lcore=0", "--log-level=*:warning", "--lcores=0@0,1@0"]
         );
     }
 }

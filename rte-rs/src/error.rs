@@ -1,7 +1,8 @@
 //! The error of what is made once, at start-up: pools, rings, hashes, readers.
 
-use crate::hugepages;
+use crate::{eal_log, hugepages};
 use std::ffi::{CStr, CString};
+use std::ptr::NonNull;
 
 /// Why a pool, ring, hash or reader could not be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -95,14 +96,24 @@ impl Kind {
         CString::new(name).map_err(|_| refused())
     }
 
-    /// What `rte_errno` says about a failed creation.
-    pub(crate) fn failed(&self, name: &str, entries: u32, bytes: u64) -> Error {
-        let (what, name) = (self.what, name.to_owned());
-        match last_errno() {
-            libc::EEXIST => Error::NameTaken { what, name },
-            libc::ENOMEM => Error::NoMemory { what, name, entries, advice: hugepages::advice_for(bytes) },
-            errno => Error::Refused { what, name, reason: describe(errno) },
-        }
+    /// Makes an object that holds `entries` in about `bytes`; `make` is DPDK's call, which returns NULL and sets
+    /// `rte_errno` if it can't.
+    pub(crate) fn create<T>(
+        &self,
+        name: &str,
+        entries: u32,
+        bytes: u64,
+        make: impl FnOnce() -> *mut T,
+    ) -> Result<NonNull<T>, Error> {
+        eal_log::capture(|| NonNull::new(make()).ok_or_else(last_errno)).map_err(|(errno, log)| {
+            let (what, name) = (self.what, name.to_owned());
+            match errno {
+                libc::EEXIST => Error::NameTaken { what, name },
+                libc::ENOMEM => Error::NoMemory { what, name, entries, advice: hugepages::advice_for(bytes) },
+                _ if log.is_empty() => Error::Refused { what, name, reason: describe(errno) },
+                _ => Error::Refused { what, name, reason: format!("{}: {log}", describe(errno)) },
+            }
+        })
     }
 
     pub(crate) fn size(&self, name: &str, field: &'static str, value: u64, allowed: &'static str) -> Error {

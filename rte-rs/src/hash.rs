@@ -81,9 +81,9 @@ pub fn create(name: &str, options: &HashOptions) -> Result<(HashWriter, HashRead
     }
     let qsbr = Qsbr::new(SECTIONS);
     // SAFETY: the EAL runs (checked by Kind::name), DPDK copies the name, and the RCU variable outlives the hash.
-    let hash = unsafe { dpdk_sys::sluice_hash_create(c_name.as_ptr(), entries, socket, qsbr.as_ptr()) };
+    let make = || unsafe { dpdk_sys::sluice_hash_create(c_name.as_ptr(), entries, socket, qsbr.as_ptr()) };
     // A key with its value takes 32 bytes, its place in a bucket 8, in an extra one as much, in the two queues 28.
-    let Some(hash) = NonNull::new(hash) else { return Err(KIND.failed(name, entries, u64::from(entries) * 80)) };
+    let hash = KIND.create(name, entries, u64::from(entries) * 80, make)?;
     let table = Arc::new(Table { hash, qsbr });
     let writer = HashWriter { table: Arc::clone(&table), len: 0, _not_sync: PhantomData };
     Ok((writer, HashReader { table }))

@@ -59,11 +59,11 @@ impl Mempool {
         let Some(room) = data_room.checked_add(HEADROOM as u16) else {
             return Err(KIND.size(name, "data_room", data_room.into(), "0 to 65407"));
         };
-        // SAFETY: the EAL runs (checked by Kind::name), the name is a C string that DPDK copies, the numbers are in range.
-        let pool = unsafe { dpdk_sys::rte_pktmbuf_pool_create(c_name.as_ptr(), mbufs, cache, 0, room, socket) };
         // About 200 bytes go to each mbuf's header and its place in the pool.
         let bytes = u64::from(mbufs) * (u64::from(room) + 200);
-        NonNull::new(pool).map(|pool| Self { pool }).ok_or_else(|| KIND.failed(name, mbufs, bytes))
+        // SAFETY: the EAL runs (checked by Kind::name), the name is a C string that DPDK copies, the numbers are in range.
+        let make = || unsafe { dpdk_sys::rte_pktmbuf_pool_create(c_name.as_ptr(), mbufs, cache, 0, room, socket) };
+        Ok(Self { pool: KIND.create(name, mbufs, bytes, make)? })
     }
 
     pub(crate) fn as_ptr(&self) -> *mut rte_mempool {
@@ -103,10 +103,12 @@ impl Mempool {
         if count > Burst::CAPACITY - burst.len() {
             return false;
         }
-        burst.fill(count, |mbufs: *mut *mut sluice_mbuf| {
+        let source = |mbufs: *mut *mut sluice_mbuf| {
             // SAFETY: the pool is never freed and is a pool of mbufs; `mbufs` has room for `count` pointers.
             let done = unsafe { dpdk_sys::sluice_mbuf_alloc_bulk(self.as_ptr(), mbufs, count as u32) };
             if done { count } else { 0 }
-        }) == count
+        };
+        // SAFETY: the pool gives all `count` mbufs up, reset and owned by nobody, or none; `count` are free (above).
+        unsafe { burst.fill(count, source) == count }
     }
 }

@@ -53,12 +53,13 @@ impl RxQueue {
     #[inline]
     pub fn receive(&mut self, burst: &mut Burst) -> usize {
         let room = Burst::CAPACITY - burst.len();
-        burst.fill(room, |mbufs| {
+        let source = |mbufs| {
             // SAFETY: the port is started and has the queue as long as `_life` lives; this handle is the only one and
-            // borrowed for writing, so nobody else polls; `mbufs` has room for `room` pointers, and the driver writes
-            // only mbufs that it gives up.
+            // borrowed for writing, so nobody else polls; `mbufs` has room for `room` pointers.
             usize::from(unsafe { dpdk_sys::sluice_rx_burst(self.0.port, self.0.queue, mbufs, room as u16) })
-        })
+        };
+        // SAFETY: a driver gives the mbufs that it returns up; `room` is what is free.
+        unsafe { burst.fill(room, source) }
     }
 
     /// The id of its port.
@@ -84,11 +85,13 @@ impl TxQueue {
     /// driver; the others stay in the burst, in order, for the caller to send again or to drop.
     #[inline]
     pub fn send(&mut self, burst: &mut Burst) -> usize {
-        burst.take(|mbufs, count| {
+        let sink = |mbufs, count| {
             // SAFETY: the port is started and has the queue as long as `_life` lives; this handle is the only one and
-            // borrowed for writing; `mbufs` are `count` packets, and what the driver says it took, `take` forgets.
+            // borrowed for writing; `mbufs` are `count` packets.
             usize::from(unsafe { dpdk_sys::sluice_tx_burst(self.0.port, self.0.queue, mbufs, count as u16) })
-        })
+        };
+        // SAFETY: a driver owns, and frees, as many from the front as it says, and leaves the others alone.
+        unsafe { burst.take(sink) }
     }
 
     /// The id of its port.

@@ -25,10 +25,10 @@ impl Ring {
         }
         // SAFETY: computes flags.
         let flags = unsafe { dpdk_sys::sluice_ring_flags(one_sender) };
-        // SAFETY: the EAL runs (checked by Kind::name), DPDK copies the name, the size is in range.
-        let ring = unsafe { dpdk_sys::rte_ring_create(c_name.as_ptr(), size, socket, flags) };
         let bytes = u64::from(size).next_power_of_two() * 8;
-        NonNull::new(ring).map(|ring| Arc::new(Self(ring))).ok_or_else(|| KIND.failed(name, size, bytes))
+        // SAFETY: the EAL runs (checked by Kind::name), DPDK copies the name, the size is in range.
+        let make = || unsafe { dpdk_sys::rte_ring_create(c_name.as_ptr(), size, socket, flags) };
+        Ok(Arc::new(Self(KIND.create(name, size, bytes, make)?)))
     }
 
     fn len(&self) -> usize {
@@ -39,22 +39,24 @@ impl Ring {
     /// The caller is a sender, and the only one if the ring was made for one.
     #[inline]
     fn enqueue(&self, burst: &mut Burst) -> usize {
-        burst.take(|mbufs, count| {
-            // SAFETY: the ring lives as long as self; `mbufs` are `count` packets, and those that the ring says it
-            // took, `take` forgets: the ring owns them now.
+        let sink = |mbufs, count| {
+            // SAFETY: the ring lives as long as self; `mbufs` are `count` packets.
             unsafe { dpdk_sys::sluice_ring_enqueue(self.0.as_ptr(), mbufs, count as u32) as usize }
-        })
+        };
+        // SAFETY: the ring owns as many from the front as it says it took, until `dequeue` or its drop.
+        unsafe { burst.take(sink) }
     }
 
     /// The caller is the receiver.
     #[inline]
     fn dequeue(&self, burst: &mut Burst) -> usize {
         let room = Burst::CAPACITY - burst.len();
-        burst.fill(room, |mbufs| {
-            // SAFETY: the ring lives as long as self; `mbufs` has room for `room` pointers; the ring holds only what
-            // `enqueue` put there and gives each up once.
+        let source = |mbufs| {
+            // SAFETY: the ring lives as long as self; `mbufs` has room for `room` pointers.
             unsafe { dpdk_sys::sluice_ring_dequeue(self.0.as_ptr(), mbufs, room as u32) as usize }
-        })
+        };
+        // SAFETY: the ring holds only what `enqueue` put there and gives each up once; `room` is what is free.
+        unsafe { burst.fill(room, source) }
     }
 }
 

@@ -91,7 +91,6 @@ fn a_receive_fills_only_what_is_free_of_the_burst() {
     assert_eq!(port.rx[0].receive(&mut packets), 0);
     packets.clear();
     assert_eq!(port.rx[0].receive(&mut packets), 8);
-    assert_eq!(packets.iter().map(|mbuf| mbuf.port()).collect::<Vec<_>>(), [u16::MAX; 8]);
 }
 
 #[test]
