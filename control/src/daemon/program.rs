@@ -93,7 +93,7 @@ async fn live(
 
     loop {
         tokio::select! {
-            _ = hang_up.recv() => reload(&daemon).await,
+            _ = hang_up.recv() => drop(tokio::task::spawn_local(reload(Rc::clone(&daemon)))),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
@@ -102,7 +102,7 @@ async fn live(
     Ok(())
 }
 
-async fn reload(daemon: &Daemon) {
+async fn reload(daemon: Rc<Daemon>) {
     log::info!("SIGHUP: reloading {}", daemon.services_file.display());
     if let Err(failure) = daemon.reload(false).await {
         log::error!("{failure}; the running services stay");
