@@ -7,7 +7,7 @@ use std::time::Duration;
 use std::{env, fs};
 
 use crate::command::{self, COMMAND_LIMIT};
-use crate::machine::{LAN_CABLE, WAN_CABLE, WAN_KERNEL_INTERFACE};
+use crate::machine::{LAN_CABLE, LAN_KERNEL_INTERFACE, WAN_CABLE, WAN_KERNEL_INTERFACE};
 use crate::paper::ROUTER_WAN;
 use crate::{Lab, LabError, Node, Output, Process, Result, wait_until};
 
@@ -53,7 +53,7 @@ impl Lab {
         let config = self.folder().join("sluice.toml");
         let arguments = [OsStr::new("--config"), config.as_os_str()];
         let mut process = self.director.spawn("dataplane", &program.to_string_lossy(), arguments)?;
-        for cable in [WAN_CABLE, LAN_CABLE, WAN_KERNEL_INTERFACE] {
+        for cable in [WAN_CABLE, LAN_CABLE, WAN_KERNEL_INTERFACE, LAN_KERNEL_INTERFACE] {
             wait_until(format!("interface {cable} of the dataplane"), DATAPLANE_START, || {
                 process.check_running()?;
                 Ok(self.director.has_interface_up(cable).then_some(()))

@@ -25,14 +25,17 @@ struct Arguments {
     /// Leave everything running at the end and say how to look around.
     #[arg(long)]
     keep: bool,
+    /// Run on ordinary memory pages even where hugepages can be had.
+    #[arg(long)]
+    no_huge: bool,
     /// End and remove what an earlier run with --keep left, and nothing else.
-    #[arg(long, conflicts_with = "keep")]
+    #[arg(long, conflicts_with_all = ["keep", "no_huge"])]
     end: bool,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = if arguments.end { end() } else { demo(arguments.keep) };
+    let done = if arguments.end { end() } else { demo(&arguments) };
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
@@ -56,16 +59,16 @@ fn end() -> Result<bool> {
 }
 
 /// Whether every line held.
-fn demo(keep: bool) -> Result<bool> {
+fn demo(arguments: &Arguments) -> Result<bool> {
     let start = Instant::now();
     let pages_before = Hugepages::in_pool();
     let mut lab = Lab::paper_example()?;
-    let held = show(&mut lab);
+    let held = show(&mut lab, arguments.no_huge);
     if held.is_err() {
         eprintln!("{}", lab.log_tails(30));
     }
     let mut held = held?;
-    if keep {
+    if arguments.keep {
         lab.keep()?;
         how_to_look_around(&lab)?;
         return Ok(held);
@@ -78,14 +81,14 @@ fn demo(keep: bool) -> Result<bool> {
     Ok(held)
 }
 
-fn show(lab: &mut Lab) -> Result<bool> {
+fn show(lab: &mut Lab, no_huge: bool) -> Result<bool> {
     println!("client {} -- router -- director -- segment -- real1, real2, real3 ({})", lab::CLIENT, lab::REALS[0]);
     println!("Each is a network namespace, {}-client and so on.", lab.name());
     let mut machine = lab.machine();
     if available_parallelism().is_ok_and(|cpus| cpus.get() < 2) {
         println!("This machine has one CPU; DPDK needs one for its worker and one for the rest: expect a refusal.");
     }
-    machine.memory = lab.obtain_hugepages(MEMORY_MIB)?;
+    machine.memory = if no_huge { Hugepages::not_wanted() } else { lab.obtain_hugepages(MEMORY_MIB)? };
     machine.memory_mib = MEMORY_MIB;
     machine.idle = "pause".into();
     println!("Memory: {}\n", machine.memory);
@@ -99,11 +102,11 @@ fn show(lab: &mut Lab) -> Result<bool> {
 fn check(line: &str, verdict: Result<(), String>) -> bool {
     match verdict {
         Ok(()) => {
-            println!("{line:<90} ok");
+            println!("{line:<108} ok");
             true
         }
         Err(why) => {
-            println!("{line:<90} FAILED: {why}");
+            println!("{line:<108} FAILED: {why}");
             false
         }
     }
