@@ -2,6 +2,7 @@
 
 use bindgen::callbacks::{IntKind, ParseCallbacks};
 use std::env;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::process::{Command, exit};
 
@@ -134,10 +135,14 @@ fn generate_bindings(cflags: &[String]) {
     for name in OPAQUE {
         builder = builder.opaque_type(name);
     }
-    let bindings = match builder.generate() {
-        Ok(bindings) => bindings,
-        Err(error) => fail(&format!("bindgen can't read the DPDK headers ({error}): apt-get install libclang-dev")),
+    // bindgen panics, with two pages of text, where there is no libclang.
+    std::panic::set_hook(Box::new(|_| {}));
+    let bindings = match std::panic::catch_unwind(AssertUnwindSafe(|| builder.generate())) {
+        Ok(Ok(bindings)) => bindings,
+        Ok(Err(error)) => fail(&format!("bindgen can't read the DPDK headers: {error}")),
+        Err(_) => fail("bindgen finds no libclang: apt-get install libclang-dev"),
     };
+    drop(std::panic::take_hook());
     let folder = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
     if let Err(error) = bindings.write_to_file(folder.join("bindings.rs")) {
         fail(&format!("can't write the bindings: {error}"));
