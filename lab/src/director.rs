@@ -60,7 +60,13 @@ impl Lab {
             })?;
         }
         self.director_state.dataplane = Some(process);
-        self.plug_in_cables()
+        self.plug_in_cables()?;
+        // Routes through the kernel interfaces went with the dataplane that had them before.
+        if self.director_state.control.as_mut().is_some_and(Process::is_running) {
+            self.set_default_route()
+        } else {
+            Ok(())
+        }
     }
 
     /// Starts control with the configuration written before and waits until it answers.

@@ -63,15 +63,14 @@ fn demo(arguments: &Arguments) -> Result<bool> {
     let start = Instant::now();
     let pages_before = Hugepages::in_pool();
     let mut lab = Lab::paper_example()?;
-    let held = show(&mut lab, arguments.no_huge);
-    if held.is_err() {
-        eprintln!("{}", lab.log_tails(30));
-    }
-    let mut held = held?;
+    let mut held = show(&mut lab, arguments.no_huge)?;
     if arguments.keep {
         lab.keep()?;
         how_to_look_around(&lab)?;
         return Ok(held);
+    }
+    if !held {
+        eprint!("{}", lab.log_tails(30));
     }
     let name = lab.name().to_owned();
     lab.remove()?;
@@ -132,7 +131,7 @@ fn how_to_look_around(lab: &Lab) -> Result<()> {
         Ok(demo.with_file_name(program))
     };
     let (name, folder) = (lab.name(), lab.folder());
-    println!("\nEverything is still running. To look around:");
+    println!("Everything is still running. To look around:");
     println!("  ip netns exec {name}-client curl http://{}/", lab::NAT_VIP);
     println!("  {} --socket {}/control.sock status", beside("sluice")?.display(), folder.display());
     println!("  ip netns exec {name}-segment tcpdump -ni lan0");
