@@ -163,7 +163,7 @@ impl ControlLink {
 
     /// Every worker uses the newest tables: says so.
     fn settle(&mut self) -> bool {
-        if self.settling.is_none() || !self.publisher.is_settled() {
+        if self.settling.is_none() || !self.publisher.settle() {
             return false;
         }
         let Some(Settling { from, table, generation, began }) = self.settling.take() else { return false };

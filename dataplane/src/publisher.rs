@@ -3,10 +3,10 @@
 use crate::nexthop::{NextHops, PortInterface};
 use crate::service::{self, ServiceTable, Slots};
 use crate::tables::Tables;
-use arc_swap::ArcSwap;
 use link::directory::Directory;
 use link::message::Refusal;
 use link::model::{self, NextHopTable};
+use rte_rs::rcu;
 use std::sync::Arc;
 
 /// See the module.
@@ -14,29 +14,32 @@ pub struct Publisher {
     slots: Slots,
     directory: Directory,
     ports: Vec<PortInterface>,
-    published: Arc<ArcSwap<Tables>>,
-    /// Versions that a worker may still hold. They are freed here, not on the packet path.
-    retired: Vec<Arc<Tables>>,
+    /// Old versions are freed here, not on the packet path: a worker that adopts a new one lets go of the old one before
+    /// it says that it is quiescent.
+    published: rcu::Publisher<Arc<Tables>>,
 }
 
 impl Publisher {
-    /// Empty tables over the slots of `directory`.
-    pub fn new(ports: Vec<PortInterface>, directory: Directory) -> Self {
+    /// Empty tables over the slots of `directory`, for so many workers.
+    pub fn new(ports: Vec<PortInterface>, directory: Directory, workers: u16) -> Self {
         let slots = Slots::new(directory.services.len() as u32, directory.reals.len() as u32);
         let next_hops = NextHops::initial(&ports);
         let tables = Tables::join(Arc::new(ServiceTable::empty()), Arc::new(next_hops));
-        let published = Arc::new(ArcSwap::from_pointee(tables));
-        Self { slots, directory, ports, published, retired: Vec::new() }
+        let published = rcu::Publisher::new(Arc::new(tables), u32::from(workers).max(1));
+        Self { slots, directory, ports, published }
     }
 
-    /// Where workers find the newest version.
-    pub fn published(&self) -> Arc<ArcSwap<Tables>> {
-        Arc::clone(&self.published)
+    /// A worker's view of the newest version.
+    ///
+    /// # Errors
+    /// When there are more than was said.
+    pub fn subscribe(&self) -> Result<rcu::Subscriber<Arc<Tables>>, rte_rs::Error> {
+        self.published.subscribe()
     }
 
     /// The newest version.
     pub fn tables(&self) -> Arc<Tables> {
-        self.published.load_full()
+        Arc::clone(self.published.current())
     }
 
     /// Takes a new service table into force; refused, nothing changes. `now` in milliseconds.
@@ -66,18 +69,17 @@ impl Publisher {
         Ok(())
     }
 
-    /// Frees old versions that nobody holds, and the slots of removed reals whose connections are gone.
+    /// Frees the slots of removed reals whose connections are gone.
     pub fn reclaim(&mut self, now: u64) {
-        self.retired.retain(|tables| Arc::strong_count(tables) > 1);
         service::directory::reclaim(&self.directory, &mut self.slots, now);
     }
 
-    /// Whether every worker has left the versions before the newest.
-    pub fn is_settled(&self) -> bool {
-        self.retired.iter().all(|tables| Arc::strong_count(tables) == 1)
+    /// Frees the versions that no worker can see any more; true when none but the newest is left.
+    pub fn settle(&mut self) -> bool {
+        self.published.reclaim() == 0
     }
 
     fn publish(&mut self, tables: Tables) {
-        self.retired.push(self.published.swap(Arc::new(tables)));
+        self.published.publish(Arc::new(tables));
     }
 }

@@ -19,6 +19,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// How long the main lcore sleeps when there is nothing to do. It bounds what a request of control and a packet to the
 /// kernel wait; packets from the kernel end the sleep.
 const REST: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+/// The same after [`QUIET`] milliseconds without anything to do.
+const LONG_REST: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
+const QUIET: u64 = 100;
 /// Milliseconds between two rounds of [`ControlLink::keep_house`].
 const HOUSE_INTERVAL: u64 = 500;
 
@@ -37,7 +40,7 @@ impl Director {
     /// Keeps house until `stop` is set, then ends the workers and closes the ports.
     pub fn run(mut self, stop: &AtomicBool) {
         let mut burst = Burst::new();
-        let mut last_round = 0;
+        let (mut last_round, mut last_busy) = (0, 0);
         while !stop.load(Ordering::Relaxed) {
             let now = self.clock.now();
             let mut busy = self.control.step(now);
@@ -48,18 +51,20 @@ impl Director {
                 last_round = now;
                 self.control.keep_house(now);
             }
-            if !busy {
-                self.rest();
+            if busy {
+                last_busy = now;
+            } else {
+                self.rest(if now.saturating_sub(last_busy) < QUIET { &REST } else { &LONG_REST });
             }
         }
         self.end();
     }
 
-    fn rest(&self) {
+    fn rest(&self, length: &Timespec) {
         let mut waiting: Vec<PollFd<'_>> =
             self.kernel.iter().map(|path| PollFd::from_borrowed_fd(path.as_fd(), PollFlags::IN)).collect();
         // A signal ends the sleep early, which is as good as its end.
-        let _ = poll(&mut waiting, Some(&REST));
+        let _ = poll(&mut waiting, Some(length));
     }
 
     fn end(self) {

@@ -86,7 +86,7 @@ pub fn start(machine: &Machine) -> Result<Director, StartError> {
         &layout,
         &setup::port_descriptions(machine, &macs, &drivers),
     )?;
-    let mut publisher = Publisher::new(setup::port_interfaces(machine, &macs), link.directory());
+    let mut publisher = Publisher::new(setup::port_interfaces(machine, &macs), link.directory(), workers);
     publisher
         .apply_next_hops(0, &setup::static_next_hops(machine))
         .map_err(|(reason, _)| StartError::NextHops(reason))?;

@@ -191,7 +191,7 @@ impl WorkerFactory<'_> {
             queues: wires.queues,
             inbox: wires.inbox,
             relays: wires.relays,
-            tables: self.publisher.published(),
+            tables: self.publisher.subscribe()?,
             mailbox,
             clock: self.clock,
             idle: dataplane.idle,

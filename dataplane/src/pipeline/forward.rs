@@ -22,7 +22,7 @@ const DONT_FRAGMENT: u8 = 0x40;
 const MIN_MTU: u16 = 68;
 
 impl Pipeline {
-    /// To the real, by the connection's method. In the reference's order: route, time to live, MTU.
+    /// To the real, by the connection's method. In the reference's order: route, time to live (and its decrement), MTU.
     #[inline]
     pub(super) fn forward_to_real<O: Output>(
         &mut self,
@@ -42,24 +42,21 @@ impl Pipeline {
             ForwardMethod::Tunnel => hop.mtu.saturating_sub(tunnel::OVERHEAD),
             ForwardMethod::Nat | ForwardMethod::Direct => hop.mtu,
         };
-        if let Some(fate) = self.refused_by_way(flow, mtu, mbuf, out) {
+        if let Some(fate) = self.expired(mbuf, out) {
+            return fate;
+        }
+        // An error about the size quotes the packet as it is now.
+        ttl::decrement(packet_mut(mbuf));
+        if let Some(fate) = self.too_large(flow, mtu, mbuf, out) {
             return fate;
         }
         let sent = match identity.method {
             ForwardMethod::Nat => {
-                let packet = packet_mut(mbuf);
-                ttl::decrement(packet);
-                nat::rewrite_destination(packet, flow.header_len, flow.protocol, identity.real);
+                nat::rewrite_destination(packet_mut(mbuf), flow.header_len, flow.protocol, identity.real);
                 true
             }
-            ForwardMethod::Direct => {
-                ttl::decrement(packet_mut(mbuf));
-                true
-            }
-            ForwardMethod::Tunnel => {
-                ttl::decrement(packet_mut(mbuf));
-                self.encapsulate(mbuf, &way)
-            }
+            ForwardMethod::Direct => true,
+            ForwardMethod::Tunnel => self.encapsulate(mbuf, &way),
         };
         if !sent {
             return Fate::Drop(DropReason::NoHeadroom);
@@ -67,7 +64,7 @@ impl Pipeline {
         leave(mbuf, &hop, flow.length > mtu)
     }
 
-    /// To the client: a NAT reply. In the order of plain IP forwarding: route, time to live, MTU.
+    /// To the client: a NAT reply. In the order of plain IP forwarding: route, time to live, MTU, decrement.
     #[inline]
     pub(super) fn forward_to_client<O: Output>(
         &mut self,
@@ -81,7 +78,10 @@ impl Pipeline {
             Ok(hop) => hop,
             Err(why) => return self.unreachable(why, mbuf, out),
         };
-        if let Some(fate) = self.refused_by_way(flow, hop.mtu, mbuf, out) {
+        if let Some(fate) = self.expired(mbuf, out) {
+            return fate;
+        }
+        if let Some(fate) = self.too_large(flow, hop.mtu, mbuf, out) {
             return fate;
         }
         let packet = packet_mut(mbuf);
@@ -114,20 +114,25 @@ impl Pipeline {
         }
     }
 
-    /// Time to live, then MTU: an answer if the packet may not go on.
+    /// An answer if the packet has no time to live left for another hop.
     #[inline]
-    fn refused_by_way<O: Output>(&mut self, flow: &Flow, mtu: u16, mbuf: &mut Mbuf, out: &mut O) -> Option<Fate> {
-        let packet = packet(mbuf);
-        if packet.get(TTL).is_none_or(|ttl| *ttl <= 1) {
-            return Some(self.answer_error(IcmpError::TimeExceeded, DropReason::TtlExceeded, mbuf, out));
+    fn expired<O: Output>(&mut self, mbuf: &mut Mbuf, out: &mut O) -> Option<Fate> {
+        if packet(mbuf).get(TTL).is_some_and(|ttl| *ttl > 1) {
+            return None;
         }
+        Some(self.answer_error(IcmpError::TimeExceeded, DropReason::TtlExceeded, mbuf, out))
+    }
+
+    /// An answer if the packet is too large for its way and must not be fragmented.
+    #[inline]
+    fn too_large<O: Output>(&mut self, flow: &Flow, mtu: u16, mbuf: &mut Mbuf, out: &mut O) -> Option<Fate> {
         if flow.length <= mtu {
             return None;
         }
         if mtu < MIN_MTU {
             return Some(Fate::Drop(DropReason::MtuTooSmall));
         }
-        let dont_fragment = packet.get(FLAGS).is_some_and(|flags| flags & DONT_FRAGMENT != 0);
+        let dont_fragment = packet(mbuf).get(FLAGS).is_some_and(|flags| flags & DONT_FRAGMENT != 0);
         dont_fragment.then(|| {
             let error = IcmpError::FragmentationNeeded { mtu };
             self.answer_error(error, DropReason::FragmentationNeeded, mbuf, out)

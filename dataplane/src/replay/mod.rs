@@ -210,7 +210,7 @@ impl Replay {
         let drivers = vec!["capture file".to_owned(); macs.len()];
         let descriptions = setup::port_descriptions(machine, &macs, &drivers);
         let link = DataplaneLink::private(&setup::layout(machine, 1), &descriptions).map_err(ReplayError::dpdk)?;
-        let mut publisher = Publisher::new(setup::port_interfaces(machine, &macs), link.directory());
+        let mut publisher = Publisher::new(setup::port_interfaces(machine, &macs), link.directory(), 0);
         publisher
             .apply_next_hops(1, &setup::static_next_hops(machine))
             .map_err(|(reason, _)| refused(&options.config, reason))?;
@@ -259,6 +259,7 @@ impl Replay {
         self.pipeline.set_time(now);
         self.pipeline.expire(usize::MAX);
         self.publisher.reclaim(now);
+        self.publisher.settle();
     }
 
     /// Runs one frame through the pipeline; gives what left, in order.

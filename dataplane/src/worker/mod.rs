@@ -11,10 +11,9 @@ pub use mailbox::{Mailbox, PeekBox};
 use crate::clock::TscClock;
 use crate::pipeline::{Origin, Output, Pipeline};
 use crate::tables::Tables;
-use arc_swap::ArcSwap;
-use arc_swap::cache::Cache;
 use config::Idle;
 use flush::FlushProgress;
+use rte_rs::rcu::Subscriber;
 use rte_rs::{Burst, MbufReceiver, RxQueue, cycles};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,9 +25,6 @@ const EXPIRE_BUDGET: usize = 64;
 const ROUNDS_BEFORE_SLEEP: u32 = 1000;
 /// How long it sleeps then.
 const SLEEP: Duration = Duration::from_micros(50);
-
-/// Where published tables are found.
-pub type Published = Arc<ArcSwap<Tables>>;
 
 /// A receive queue, and the index of its port in sluice.toml (DPDK numbers ports in its own way).
 pub struct Queue {
@@ -50,8 +46,8 @@ pub struct Worker {
     pub inbox: Option<MbufReceiver>,
     /// Frames that only have to be sent on a port: from its kernel interface, or for workers without a queue there.
     pub relays: Vec<(u16, MbufReceiver)>,
-    /// The tables.
-    pub tables: Published,
+    /// The tables, as published.
+    pub tables: Subscriber<Arc<Tables>>,
     /// Requests of the main lcore.
     pub mailbox: Arc<Mailbox>,
     /// The clock, common to all workers.
@@ -63,14 +59,13 @@ pub struct Worker {
 impl Worker {
     /// Polls until `stop` is set, then sends what is left and returns the parts: nothing is torn down on the lcore.
     pub fn run(mut self, stop: &AtomicBool) -> Self {
-        let mut tables = Cache::new(Arc::clone(&self.tables));
         let mut burst = Burst::new();
         let mut flush = FlushProgress::default();
         let mut empty_rounds = 0u32;
         while !stop.load(Ordering::Relaxed) {
             let began = cycles::tsc();
             self.pipeline.set_time(self.clock.at(began));
-            self.pick_up(tables.load());
+            self.pick_up();
             let packets = self.breathe(&mut burst);
             self.exits.flush();
             self.pipeline.expire(EXPIRE_BUDGET);
@@ -112,10 +107,12 @@ impl Worker {
     }
 
     #[inline]
-    fn pick_up(&mut self, tables: &Arc<Tables>) {
-        if !Arc::ptr_eq(tables, self.pipeline.tables()) {
-            self.pipeline.adopt(tables);
+    fn pick_up(&mut self) {
+        let newest = self.tables.read();
+        if !Arc::ptr_eq(newest, self.pipeline.tables()) {
+            self.pipeline.adopt(newest);
         }
+        self.tables.quiescent();
     }
 
     #[inline]
@@ -134,11 +131,13 @@ impl Worker {
     }
 
     #[inline]
-    fn rest(&self, empty_rounds: u32) {
+    fn rest(&mut self, empty_rounds: u32) {
         match self.idle {
             Idle::Spin => {}
             Idle::Pause if empty_rounds > 0 => std::hint::spin_loop(),
-            Idle::Sleep if empty_rounds >= ROUNDS_BEFORE_SLEEP => std::thread::sleep(SLEEP),
+            Idle::Sleep if empty_rounds >= ROUNDS_BEFORE_SLEEP => {
+                self.tables.offline(|| std::thread::sleep(SLEEP));
+            }
             Idle::Pause | Idle::Sleep => {}
         }
     }
