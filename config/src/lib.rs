@@ -10,6 +10,8 @@
 //!
 //! Unknown keys are refused, so that a misspelt one never silently means its default.
 
+#![forbid(unsafe_code)]
+
 mod error;
 mod machine;
 mod reader;

@@ -1,6 +1,8 @@
 //! The control side of Sluice: the process `sluiced` ([`daemon`]), the command line `sluice` ([`client`]) and what the
 //! two say to each other over a Unix socket ([`protocol`]). Neither links DPDK.
 
+#![forbid(unsafe_code)]
+
 pub mod client;
 pub mod daemon;
 pub mod protocol;

@@ -2,8 +2,8 @@
 //! changing nothing.
 
 use crate::connection::{Endpoint, Found, Slab, key};
-use crate::steer;
 use crate::nexthop::{self, Unreachable};
+use crate::steer;
 use crate::tables::Tables;
 use config::Unmatched;
 use link::DropReason;
@@ -34,13 +34,7 @@ pub enum Explained {
 }
 
 /// Explains a flow. `now` in milliseconds.
-pub fn explain(
-    flow: &Flow,
-    tables: &Tables,
-    views: &mut [WorkerView],
-    unmatched: Unmatched,
-    now: u64,
-) -> Explained {
+pub fn explain(flow: &Flow, tables: &Tables, views: &mut [WorkerView], unmatched: Unmatched, now: u64) -> Explained {
     let (source, destination) = (Endpoint::from(flow.source), Endpoint::from(flow.destination));
     let is_virtual = tables.services.is_virtual(destination.address);
     let client = if is_virtual { source } else { destination };

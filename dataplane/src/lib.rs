@@ -1,6 +1,12 @@
 //! The packet path of Sluice: everything that `sluice-dataplane` does between a receive and a transmit queue, and the
 //! housekeeping around it. docs/architecture.md has the map.
 
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable, clippy::indexing_slicing)
+)]
+
 pub mod arp;
 pub mod clock;
 pub mod connection;

@@ -1,5 +1,7 @@
 //! `sluice-dataplane`: the packet path, and its replay over capture files.
 
+#![forbid(unsafe_code)]
+
 use clap::{Parser, Subcommand};
 use config::Machine;
 use dataplane::director;

@@ -4,8 +4,8 @@ use crate::nexthop::PortInterface;
 use crate::pipeline::PortFacts;
 use config::Machine;
 use link::Layout;
-use link::model::{MacAddress, NextHopTable};
 use link::PortDescription;
+use link::model::{MacAddress, NextHopTable};
 
 /// Bytes of memory that a connection takes in hash, slab and timers, rounded up: two keys of NAT.
 const CONNECTION_BYTES: u64 = 256;

@@ -1,5 +1,7 @@
 //! The control process; see [`control::daemon`].
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

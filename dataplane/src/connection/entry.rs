@@ -234,8 +234,7 @@ impl Connection {
     /// The way of replies that was found under this version of the next-hop table, if it is still that one.
     #[inline]
     pub(crate) fn reply_way(&self, version: u32) -> Option<u32> {
-        (self.reply_way_version.load(Ordering::Relaxed) == version)
-            .then(|| self.reply_way.load(Ordering::Relaxed))
+        (self.reply_way_version.load(Ordering::Relaxed) == version).then(|| self.reply_way.load(Ordering::Relaxed))
     }
 
     /// Owner only: remembers the way of replies; `version` is never 0.

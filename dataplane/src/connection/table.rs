@@ -129,12 +129,7 @@ impl ConnectionTable {
     ///
     /// # Errors
     /// When slab or hash are full.
-    pub fn insert(
-        &mut self,
-        identity: &Identity,
-        state: ConnectionState,
-        now: Milliseconds,
-    ) -> Result<u32, TableFull> {
+    pub fn insert(&mut self, identity: &Identity, state: ConnectionState, now: Milliseconds) -> Result<u32, TableFull> {
         let (index, timeout) = self.store.insert(identity, state, now)?;
         self.wheel.arm(index, now + u64::from(timeout));
         Ok(index)

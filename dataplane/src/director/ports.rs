@@ -56,10 +56,8 @@ impl Found {
             rss: (rx_queues > 1).then_some(RssOptions { key: None, types }),
         };
         let driver = self.capabilities.driver.clone();
-        let started = self
-            .port
-            .start(&options, pool)
-            .map_err(|error| StartError::Port { name: port.name.clone(), error })?;
+        let started =
+            self.port.start(&options, pool).map_err(|error| StartError::Port { name: port.name.clone(), error })?;
         for warning in &started.warnings {
             log::warn!("port {}: {warning}", port.name);
         }

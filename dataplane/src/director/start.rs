@@ -3,8 +3,8 @@
 
 use super::Director;
 use super::ports::{Found, Up, mbufs};
-use crate::clock::TscClock;
 use super::wiring::{RING_SIZE, Wiring, WorkerFactory, rings};
+use crate::clock::TscClock;
 use crate::control_link::{ControlLink, Outside};
 use crate::publisher::Publisher;
 use crate::setup;
@@ -35,7 +35,9 @@ pub enum StartError {
         error: PortError,
     },
     /// A kernel interface.
-    #[error("port {port}: kernel interface {interface}: {error}; it needs root or CAP_NET_ADMIN, /dev/net/tun, and a name that is free (see ip link)")]
+    #[error(
+        "port {port}: kernel interface {interface}: {error}; it needs root or CAP_NET_ADMIN, /dev/net/tun, and a name that is free (see ip link)"
+    )]
     Kernel {
         /// The port's name in sluice.toml.
         port: String,
@@ -81,11 +83,8 @@ pub fn start(machine: &Machine) -> Result<Director, StartError> {
     let drivers: Vec<String> = ports.iter().map(|port| port.driver.clone()).collect();
     // The last writer of counters is the main lcore.
     let layout = setup::layout(machine, workers + 1);
-    let link = DataplaneLink::create(
-        &machine.control.link,
-        &layout,
-        &setup::port_descriptions(machine, &macs, &drivers),
-    )?;
+    let link =
+        DataplaneLink::create(&machine.control.link, &layout, &setup::port_descriptions(machine, &macs, &drivers))?;
     let mut publisher = Publisher::new(setup::port_interfaces(machine, &macs), link.directory(), workers);
     publisher
         .apply_next_hops(0, &setup::static_next_hops(machine))

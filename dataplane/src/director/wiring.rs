@@ -144,6 +144,7 @@ impl Wiring {
     }
 
     /// The worker that does for a port what only one can do.
+    #[expect(clippy::indexing_slicing, reason = "start-up; a remainder is below the length, and there is a worker")]
     fn owner(&mut self, port: u16) -> &mut Wires {
         let workers = self.workers.len();
         &mut self.workers[usize::from(port) % workers]

@@ -1,9 +1,9 @@
 //! A packet without a connection: the service is looked up, a real chosen, a connection made; or it is refused.
 
+use super::Pipeline;
 use super::forward::packet;
 use super::output::{Fate, Output};
 use super::parse::Flow;
-use super::Pipeline;
 use crate::connection::{Endpoint, Identity};
 use crate::reject;
 use crate::service::RealEntry;
@@ -70,9 +70,7 @@ impl Pipeline {
         match self.settings.unmatched {
             Unmatched::Kernel => Fate::Kernel,
             Unmatched::Drop => Fate::Drop(DropReason::NoService),
-            Unmatched::Reject if flow.protocol == Protocol::Tcp => {
-                self.answer_reset(DropReason::NoService, mbuf, out)
-            }
+            Unmatched::Reject if flow.protocol == Protocol::Tcp => self.answer_reset(DropReason::NoService, mbuf, out),
             // A host looks at the checksum before it looks for the port.
             Unmatched::Reject if !reject::udp_checksum_is_valid(packet(mbuf)) => Fate::Drop(DropReason::NoService),
             Unmatched::Reject => self.answer_unreachable(DropReason::NoService, mbuf, out),

@@ -1,11 +1,11 @@
 //! Answers: what the director sends back itself, in the mbuf of the packet that asked for it, within the rate limit.
 
+use super::Pipeline;
 use super::forward::{leave, packet};
 use super::output::{Fate, Output};
 use super::parse::IPV4_OFFSET;
-use super::Pipeline;
-use crate::reject::{self, IcmpError};
 use crate::nexthop::{Hop, Unreachable};
+use crate::reject::{self, IcmpError};
 use link::DropReason;
 use rte_rs::Mbuf;
 use std::net::Ipv4Addr;
@@ -13,12 +13,7 @@ use std::net::Ipv4Addr;
 impl Pipeline {
     /// A RST, as a host would send that has no such connection. A packet that must not be answered is dropped.
     #[cold]
-    pub(super) fn answer_reset<O: Output>(
-        &mut self,
-        reason: DropReason,
-        mbuf: &mut Mbuf,
-        out: &mut O,
-    ) -> Fate {
+    pub(super) fn answer_reset<O: Output>(&mut self, reason: DropReason, mbuf: &mut Mbuf, out: &mut O) -> Fate {
         let mut answer = [0u8; reject::MAX_LEN];
         let length = reject::tcp_reset(packet(mbuf), &mut answer);
         self.answer_with(answer.get(..length.unwrap_or(0)), reason, mbuf, out)

@@ -1,8 +1,8 @@
 //! A packet of a connection that exists: the path of nearly every packet.
 
+use super::Pipeline;
 use super::output::{Fate, Output};
 use super::parse::Flow;
-use super::Pipeline;
 use crate::connection::tcp::{Direction, Event, next_state};
 use crate::connection::{Connection, Found, Identity};
 use crate::service::RealEntry;

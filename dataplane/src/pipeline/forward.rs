@@ -1,13 +1,13 @@
 //! Stage 6: the packet is changed into what leaves, and given its way out.
 
+use super::Pipeline;
 use super::output::{Fate, Output, Verdict};
 use super::parse::{Flow, IPV4_OFFSET};
-use super::Pipeline;
 use crate::connection::Identity;
 use crate::forward::{nat, ttl, tunnel};
 use crate::fragment;
-use crate::reject::IcmpError;
 use crate::nexthop::{Hop, Unreachable};
+use crate::reject::IcmpError;
 use crate::tables::Way;
 use link::DropReason;
 use link::model::ForwardMethod;
@@ -203,11 +203,7 @@ pub(super) fn leave(mbuf: &mut Mbuf, hop: &Hop, too_large: bool) -> Fate {
     if let Some(header) = mbuf.data_mut().first_chunk_mut() {
         *header = hop.ethernet();
     }
-    if too_large {
-        Fate::ForwardInFragments { port: hop.port, mtu: hop.mtu }
-    } else {
-        Fate::Forward { port: hop.port }
-    }
+    if too_large { Fate::ForwardInFragments { port: hop.port, mtu: hop.mtu } } else { Fate::Forward { port: hop.port } }
 }
 
 fn fill(mut mbuf: Mbuf, ethernet: &[u8], piece: &fragment::Piece<'_>) -> Option<Mbuf> {

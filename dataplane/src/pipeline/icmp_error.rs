@@ -1,8 +1,8 @@
 //! ICMP errors that belong to a connection go to its other end, translated; the others are the kernel's.
 
+use super::Pipeline;
 use super::forward::{leave, packet, packet_mut};
 use super::output::{Fate, Output};
-use super::Pipeline;
 use crate::connection::{Found, Identity, key};
 use crate::forward::ttl;
 use crate::icmp::{self, About, Quoted, TunnelError, Unusable};
@@ -45,9 +45,7 @@ impl Pipeline {
         match connection {
             Some((found, identity)) if found.outbound => self.error_to_client(found, &identity, mbuf, out),
             Some((_, identity)) if to_service => self.error_to_real(&identity, mbuf, out),
-            _ if to_service && self.settings.unmatched != Unmatched::Kernel => {
-                Fate::Drop(DropReason::IcmpNoConnection)
-            }
+            _ if to_service && self.settings.unmatched != Unmatched::Kernel => Fate::Drop(DropReason::IcmpNoConnection),
             _ => Fate::Kernel,
         }
     }
@@ -78,13 +76,7 @@ impl Pipeline {
     }
 
     /// From the real's side, about a request: the client hears of it from the service.
-    fn error_to_client<O: Output>(
-        &mut self,
-        found: Found,
-        identity: &Identity,
-        mbuf: &mut Mbuf,
-        out: &mut O,
-    ) -> Fate {
+    fn error_to_client<O: Output>(&mut self, found: Found, identity: &Identity, mbuf: &mut Mbuf, out: &mut O) -> Fate {
         let hop = match self.reply_hop(found.index, identity.client.address) {
             Ok(hop) => hop,
             Err(why) => return self.unreachable(why, mbuf, out),

@@ -86,8 +86,18 @@ impl Pipeline {
         let limiter = Limiter::new(settings.answer_rate, now);
         let cursors = Cursors::new(settings.worker, directory.services.len() as u32);
         let batch = Batch::default();
-        let mut pipeline =
-            Self { settings, connections, cursors, directory, tables, counters, limiter, batch, now, identification: 0 };
+        let mut pipeline = Self {
+            settings,
+            connections,
+            cursors,
+            directory,
+            tables,
+            counters,
+            limiter,
+            batch,
+            now,
+            identification: 0,
+        };
         pipeline.set_timeouts();
         pipeline
     }

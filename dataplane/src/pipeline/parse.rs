@@ -124,10 +124,7 @@ fn parse_ipv4(packet: &[u8], key: &mut HashKey) -> Parsed {
     *key = key::from_packet(*addresses, *ports, protocol);
     let [source_high, source_low, destination_high, destination_low] = *ports;
     Parsed::Flow(Flow {
-        source: Endpoint {
-            address: header.source().to_bits(),
-            port: u16::from_be_bytes([source_high, source_low]),
-        },
+        source: Endpoint { address: header.source().to_bits(), port: u16::from_be_bytes([source_high, source_low]) },
         destination: Endpoint { address: destination, port: u16::from_be_bytes([destination_high, destination_low]) },
         length: header.total_len() as u16,
         header_len: header.header_len() as u8,

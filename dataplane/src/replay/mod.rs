@@ -163,7 +163,8 @@ fn create(path: &Path) -> Result<BufWriter<File>, ReplayError> {
 }
 
 fn write_line(file: &mut BufWriter<File>, line: &VerdictLine<'_>, path: Option<&Path>) -> Result<(), ReplayError> {
-    let written = serde_json::to_writer(&mut *file, line).map_err(std::io::Error::from).and_then(|()| file.write_all(b"\n"));
+    let written =
+        serde_json::to_writer(&mut *file, line).map_err(std::io::Error::from).and_then(|()| file.write_all(b"\n"));
     written.map_err(|error| ReplayError::file("write", path.unwrap_or(Path::new("verdicts")), error))
 }
 
@@ -216,8 +217,8 @@ impl Replay {
             .map_err(|(reason, _)| refused(&options.config, reason))?;
         publisher.apply_services(1, &services.table(), 0).map_err(|reason| refused(&options.services, reason))?;
         let accounts = Accounts::new(link.directory().reals.clone());
-        let (connections, _) = ConnectionTable::create(0, machine.dataplane.connections, -1, accounts, 0)
-            .map_err(ReplayError::dpdk)?;
+        let (connections, _) =
+            ConnectionTable::create(0, machine.dataplane.connections, -1, accounts, 0).map_err(ReplayError::dpdk)?;
         let counters = Counters::of_worker(&link, 0, macs.len() as u16)
             .ok_or_else(|| ReplayError::dpdk("the counters' region is too small"))?;
         let settings = Settings {
@@ -265,7 +266,11 @@ impl Replay {
     /// Runs one frame through the pipeline; gives what left, in order.
     fn process(&mut self, frame: &Frame) -> Result<Vec<(u16, Vec<u8>)>, ReplayError> {
         let too_long = || {
-            ReplayError::Dpdk(format!("frame {} has {} bytes, allowed: up to {MAX_FRAME}", frame.index, frame.bytes.len()))
+            ReplayError::Dpdk(format!(
+                "frame {} has {} bytes, allowed: up to {MAX_FRAME}",
+                frame.index,
+                frame.bytes.len()
+            ))
         };
         let mut mbuf = self.pool.alloc().ok_or_else(|| ReplayError::dpdk("out of mbufs"))?;
         mbuf.append(frame.bytes.len()).ok_or_else(too_long)?.copy_from_slice(&frame.bytes);

@@ -23,6 +23,7 @@ pub(crate) struct KeyIndex {
 
 impl KeyIndex {
     /// Of equal keys the first counts. A key 0 is left out.
+    #[expect(clippy::indexing_slicing, reason = "built on the main lcore; `at` is kept below the size")]
     pub(crate) fn new(entries: &[(u64, u32)]) -> Self {
         let (size, shift) = dimensions(entries.len());
         let mut places = vec![(0, 0); size].into_boxed_slice();
@@ -66,6 +67,7 @@ pub(crate) struct AddressSet {
 
 impl AddressSet {
     /// The set of `addresses`, which may repeat.
+    #[expect(clippy::indexing_slicing, reason = "built on the main lcore; `at` is kept below the size")]
     pub(crate) fn new(addresses: &[u32]) -> Self {
         let (size, shift) = dimensions(addresses.len());
         let mut places = vec![0; size].into_boxed_slice();

@@ -141,7 +141,9 @@ impl ServiceTable {
             if services.len() <= index {
                 services.resize(index + 1, None);
             }
-            services[index] = Some(entry);
+            if let Some(place) = services.get_mut(index) {
+                *place = Some(entry);
+            }
         }
         let keys: Vec<_> = services.iter().flatten().map(|entry| (entry_key(entry), entry.slot)).collect();
         let vips: Vec<_> = services.iter().flatten().map(|entry| entry.key.address.ip().to_bits()).collect();
@@ -162,6 +164,7 @@ impl ServiceTable {
 
     /// Milliseconds for which a connection in `state` is kept without a packet.
     #[inline]
+    #[expect(clippy::indexing_slicing, reason = "a variant's number is below the array's length; no check is left")]
     pub fn timeout_ms(&self, state: ConnectionState) -> u32 {
         self.timeouts[state as usize]
     }

@@ -42,7 +42,8 @@ impl FlushBox {
     }
 
     fn filter(&self) -> ConnectionFilter {
-        let endpoint = |cell: &AtomicU64| Some(cell.load(Ordering::Relaxed)).filter(|packed| *packed != ANY).map(unpack);
+        let endpoint =
+            |cell: &AtomicU64| Some(cell.load(Ordering::Relaxed)).filter(|packed| *packed != ANY).map(unpack);
         let client = self.client.load(Ordering::Relaxed);
         ConnectionFilter {
             protocol: Protocol::from_number(self.protocol.load(Ordering::Relaxed) as u8),
