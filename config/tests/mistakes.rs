@@ -263,8 +263,8 @@ const MACHINE_MISTAKES: &[Mistake] = &[
     ),
     (
         "[\"--no-pci\"]",
-        "[\"--lcores=0-3\"]",
-        "[dataplane]: eal has \"--lcores=0-3\", which main_lcore and workers decide; remove it from eal (sluice.toml:4)",
+        "[\"--main-lcore=1\"]",
+        "[dataplane]: eal has \"--main-lcore=1\", which main_lcore and workers decide; remove it from eal (sluice.toml:4)",
     ),
     (
         "[\"--no-pci\"]",
@@ -501,4 +501,12 @@ fn the_same_port_is_fine_with_another_protocol_or_method() {
     let services = Services::parse(text, "services.toml").expect("valid");
     assert_eq!(services.services.len(), 2);
     assert_eq!(Services::parse(&services.to_toml(), "again"), Ok(services));
+}
+
+#[test]
+fn where_the_lcores_run_may_be_said_in_eal_arguments() {
+    let mapped = "[dataplane]\nworkers = [1, 2]\neal = [\"--lcores=0@0,1@1,2@0\"]\n\
+                  [[port]]\nname = \"a\"\ndevice = \"net_null0\"\n";
+    let machine = Machine::parse(mapped, "sluice.toml").expect("valid");
+    assert_eq!((machine.dataplane.workers, machine.dataplane.eal), (vec![1, 2], vec!["--lcores=0@0,1@1,2@0".into()]));
 }

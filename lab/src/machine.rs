@@ -26,6 +26,8 @@ pub struct Machine {
     pub memory: Hugepages,
     /// How much of it, MiB.
     pub memory_mib: u64,
+    /// Further EAL arguments.
+    pub eal: Vec<String>,
     /// Capacity of the connection tables.
     pub connections: u32,
     /// What a worker does between empty polls: `spin`, `pause` or `sleep`.
@@ -48,6 +50,7 @@ impl Machine {
             workers: vec![1],
             memory: Hugepages::not_wanted(),
             memory_mib: 512,
+            eal: Vec::new(),
             connections: 100_000,
             idle: "sleep".into(),
             mtu: 1500,
@@ -65,6 +68,7 @@ impl fmt::Display for Machine {
         let Self { main_lcore, workers, connections, idle, mtu, dataplane, more, link, socket, .. } = self;
         let mut eal = self.memory.eal_arguments(self.memory_mib);
         eal.extend(["--file-prefix".into(), self.name.clone()]);
+        eal.extend(self.eal.iter().cloned());
         let (link, socket) = (link.display().to_string(), socket.display().to_string());
         write!(
             f,

@@ -102,10 +102,11 @@ fn workers(section: &Section<'_>, main_lcore: u16) -> Result<Vec<u16>, ConfigErr
 }
 
 /// Whether the program sets this EAL argument itself: the short ones may carry their value with no space between.
+/// `--lcores` is not one of them: it says on which CPUs the lcores of `main_lcore` and `workers` run.
 fn is_own_eal(argument: &str) -> bool {
     let short = ["-l", "-c"].iter().any(|own| argument.starts_with(own));
     let long = argument.split('=').next().unwrap_or_default();
-    short || ["--lcores", "--main-lcore", "--proc-type"].contains(&long)
+    short || ["--main-lcore", "--proc-type"].contains(&long)
 }
 
 fn eal(section: &Section<'_>) -> Result<Vec<String>, ConfigError> {
