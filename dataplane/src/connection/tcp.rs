@@ -6,6 +6,7 @@
 //! for the end.
 
 use link::message::ConnectionState;
+use link::model::ForwardMethod;
 
 /// Whose segment it is, and whether the other half is ever seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,17 @@ pub enum Direction {
     Outbound,
     /// Client to real, of a connection whose replies do not pass here (tunnel, direct).
     InboundOnly,
+}
+
+impl Direction {
+    /// That of a client's segment, by the connection's method.
+    #[inline]
+    pub const fn of_inbound(method: ForwardMethod) -> Self {
+        match method {
+            ForwardMethod::Nat => Self::Inbound,
+            ForwardMethod::Tunnel | ForwardMethod::Direct => Self::InboundOnly,
+        }
+    }
 }
 
 /// What a segment means to the tables: the first set flag in the order RST, SYN, FIN, ACK.

@@ -1,9 +1,11 @@
 //! A packet without a connection: the service is looked up, a real chosen, a connection made; or it is refused.
 
 use super::Pipeline;
+use super::follow::after;
 use super::forward::packet;
 use super::output::{Fate, Output};
 use super::parse::Flow;
+use crate::connection::tcp::Direction;
 use crate::connection::{Endpoint, Identity};
 use crate::reject;
 use crate::service::RealEntry;
@@ -47,10 +49,7 @@ impl Pipeline {
             real_slot: slot,
             real_generation: real.generation,
         };
-        let state = match flow.protocol {
-            Protocol::Tcp => ConnectionState::None,
-            Protocol::Udp => ConnectionState::Udp,
-        };
+        let state = after_first(flow, identity.method);
         let Ok(index) = self.connections.insert(&identity, state, self.now) else {
             return Fate::Drop(DropReason::TableFull);
         };
@@ -62,7 +61,8 @@ impl Pipeline {
         if identity.method == ForwardMethod::Nat {
             self.prepare_reply(index, identity.client.address, out);
         }
-        self.inbound(index, &identity, state, flow, mbuf, out)
+        self.count_inbound(slot, flow);
+        self.forward_to_real(&identity, flow, mbuf, out)
     }
 
     /// A virtual address, but no service on that port.
@@ -89,4 +89,9 @@ impl Pipeline {
 /// TCP connections begin with a SYN. A SYN+ACK may begin one too: an active FTP server's, seen by tunnel and direct.
 fn opens_a_connection(flow: &Flow) -> bool {
     flow.is_syn() && !flow.is_reset()
+}
+
+/// The state of a connection that a packet opens: the tables' answer to it in a connection that had none before.
+fn after_first(flow: &Flow, method: ForwardMethod) -> ConnectionState {
+    after(flow, Direction::of_inbound(method), ConnectionState::None)
 }

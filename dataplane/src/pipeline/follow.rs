@@ -4,11 +4,11 @@ use super::Pipeline;
 use super::output::{Fate, Output};
 use super::parse::Flow;
 use crate::connection::tcp::{Direction, Event, next_state};
-use crate::connection::{Connection, Found, Identity};
+use crate::connection::{Connection, Found};
 use crate::service::RealEntry;
 use link::DropReason;
 use link::message::ConnectionState;
-use link::model::{ForwardMethod, Protocol};
+use link::model::Protocol;
 use rte_rs::Mbuf;
 
 impl Pipeline {
@@ -31,31 +31,18 @@ impl Pipeline {
         if self.real_of(connection).is_none() {
             return Fate::Drop(DropReason::RealRemoved);
         }
-        self.inbound(found.index, &identity, state, flow, mbuf, out)
+        self.count_inbound(identity.real_slot, flow);
+        let state = after(flow, Direction::of_inbound(identity.method), state);
+        self.connections.enter_state(found.index, state, self.now);
+        self.forward_to_real(&identity, flow, mbuf, out)
     }
 
-    /// Counts a client's packet, moves the state on, forwards.
     #[inline]
-    pub(super) fn inbound<O: Output>(
-        &mut self,
-        index: u32,
-        identity: &Identity,
-        state: ConnectionState,
-        flow: &Flow,
-        mbuf: &mut Mbuf,
-        out: &mut O,
-    ) -> Fate {
-        if let Some(real) = self.counters.real(identity.real_slot) {
+    pub(super) fn count_inbound(&self, real_slot: u32, flow: &Flow) {
+        if let Some(real) = self.counters.real(real_slot) {
             real.in_packets.add(1);
             real.in_bytes.add(u64::from(flow.length));
         }
-        let direction = match identity.method {
-            ForwardMethod::Nat => Direction::Inbound,
-            ForwardMethod::Tunnel | ForwardMethod::Direct => Direction::InboundOnly,
-        };
-        let state = after(flow, direction, state);
-        self.connections.enter_state(index, state, self.now);
-        self.forward_to_real(identity, flow, mbuf, out)
     }
 
     /// A real's packet to its client: VS/NAT's way back. It is routed (time to live, MTU) before the connection sees it.
@@ -91,7 +78,7 @@ impl Pipeline {
 
 /// The state after a packet.
 #[inline]
-fn after(flow: &Flow, direction: Direction, state: ConnectionState) -> ConnectionState {
+pub(super) fn after(flow: &Flow, direction: Direction, state: ConnectionState) -> ConnectionState {
     match flow.protocol {
         Protocol::Tcp => next_state(direction, state, Event::from_flags(flow.tcp_flags)),
         Protocol::Udp => ConnectionState::Udp,

@@ -74,7 +74,10 @@ pub fn matches(filter: &ConnectionFilter, row: &ConnectionRow) -> bool {
 /// The worker's side: where it is in the slab.
 #[derive(Debug, Default)]
 pub(super) struct FlushProgress {
-    ticket: u32,
+    /// The last flush that is through.
+    done: u32,
+    /// The one under way; a newer one (of a control that took over) starts from the beginning.
+    under_way: u32,
     next: u32,
     removed: u64,
 }
@@ -84,7 +87,10 @@ impl FlushProgress {
     #[inline]
     pub(super) fn step(&mut self, mailbox: &FlushBox, connections: &mut ConnectionTable) {
         let ticket = mailbox.ticket.load(Ordering::Acquire);
-        if ticket != self.ticket {
+        if ticket != self.done {
+            if ticket != self.under_way {
+                *self = Self { done: self.done, under_way: ticket, next: 0, removed: 0 };
+            }
             self.remove_some(ticket, mailbox, connections);
         }
     }
@@ -106,7 +112,7 @@ impl FlushProgress {
         if end == connections.capacity() {
             mailbox.removed.store(self.removed, Ordering::Relaxed);
             mailbox.done.store(ticket, Ordering::Release);
-            *self = Self { ticket, next: 0, removed: 0 };
+            self.done = ticket;
         }
     }
 }
