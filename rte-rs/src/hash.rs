@@ -85,14 +85,13 @@ pub fn create(name: &str, options: &HashOptions) -> Result<(HashWriter, HashRead
     // A key with its value takes 32 bytes, its place in a bucket 8, in an extra one as much, in the two queues 28.
     let hash = KIND.create(name, entries, u64::from(entries) * 80, make)?;
     let table = Arc::new(Table { hash, qsbr });
-    let writer = HashWriter { table: Arc::clone(&table), len: 0, _not_sync: PhantomData };
+    let writer = HashWriter { table: Arc::clone(&table), _not_sync: PhantomData };
     Ok((writer, HashReader { table }))
 }
 
 /// The one handle that can change a hash. It can move to another thread, and is used by one at a time.
 pub struct HashWriter {
     table: Arc<Table>,
-    len: usize,
     _not_sync: PhantomData<Cell<()>>,
 }
 
@@ -103,17 +102,12 @@ impl HashWriter {
     /// [`TableFull`]; nothing is changed then.
     #[inline]
     pub fn insert(&mut self, key: &HashKey, value: u64) -> Result<(), TableFull> {
-        let is_new = self.table.lookup(key).is_none();
         let data = ptr::with_exposed_provenance_mut::<c_void>(value as usize);
         // SAFETY: the hash lives, the key has its 16 bytes and is copied; &mut self is the one writer. The value is a
         // number that nobody follows as a pointer.
         let result =
             unsafe { dpdk_sys::rte_hash_add_key_data(self.table.hash.as_ptr(), ptr::from_ref(key).cast(), data) };
-        if result < 0 {
-            return Err(TableFull);
-        }
-        self.len += usize::from(is_new);
-        Ok(())
+        if result < 0 { Err(TableFull) } else { Ok(()) }
     }
 
     /// Removes the key; `false` if it was not there. Its place is used again once no reader section that was open at
@@ -122,11 +116,7 @@ impl HashWriter {
     pub fn remove(&mut self, key: &HashKey) -> bool {
         // SAFETY: the hash lives, the key has its 16 bytes; &mut self is the one writer.
         let result = unsafe { dpdk_sys::rte_hash_del_key(self.table.hash.as_ptr(), ptr::from_ref(key).cast()) };
-        if result < 0 {
-            return false;
-        }
-        self.len = self.len.saturating_sub(1);
-        true
+        result >= 0
     }
 
     /// The value under the key. Several keys at once are found much faster by [`HashWriter::lookup_bulk`].
@@ -150,18 +140,6 @@ impl HashWriter {
                 values.as_mut_ptr(),
             )
         }
-    }
-
-    /// How many entries there are.
-    #[inline]
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether there are none.
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
     }
 }
 
@@ -220,7 +198,7 @@ impl Drop for HashSection<'_> {
 
 impl fmt::Debug for HashWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HashWriter").field("len", &self.len).finish_non_exhaustive()
+        f.debug_struct("HashWriter").finish_non_exhaustive()
     }
 }
 

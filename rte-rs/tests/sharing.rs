@@ -31,9 +31,9 @@ fn a_hash_finds_what_was_inserted_and_not_what_was_removed() {
         (Some(11), Some(u64::MAX), Some(0))
     );
     writer.insert(&key(1), 12).unwrap();
-    assert_eq!((writer.len(), reader.section().lookup(&key(1))), (3, Some(12)));
+    assert_eq!(reader.section().lookup(&key(1)), Some(12));
     assert!(writer.remove(&key(1)) && !writer.remove(&key(1)));
-    assert_eq!((writer.len(), writer.lookup(&key(1)), reader.section().lookup(&key(1))), (2, None, None));
+    assert_eq!((writer.lookup(&key(1)), reader.section().lookup(&key(1))), (None, None));
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_full_hash_refuses_another_key_and_still_updates_the_old() {
     }
     assert_eq!(writer.insert(&key(5000), 1), Err(TableFull));
     assert_eq!(writer.insert(&key(7), 70), Ok(()));
-    assert_eq!((writer.len(), writer.lookup(&key(7))), (1024, Some(70)));
+    assert_eq!(writer.lookup(&key(7)), Some(70));
     assert!(writer.remove(&key(8)));
     assert_eq!(writer.insert(&key(5000), 1), Ok(()));
 }
@@ -92,11 +92,10 @@ fn places_of_removed_keys_are_used_again_under_a_reader() {
                 std::thread::yield_now();
             }
         }
-        assert_eq!(writer.len(), 1024);
         for number in 0..1024 {
             assert!(writer.remove(&key(number)));
         }
-        assert!(writer.is_empty());
+        assert_eq!(writer.lookup(&key(0)), None);
     }
     stop.store(true, Ordering::Relaxed);
     thread.join().unwrap();
