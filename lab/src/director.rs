@@ -161,7 +161,10 @@ fn has_tables_in_force(status: &str) -> bool {
 }
 
 /// A binary of this workspace: in `$SLUICE_BIN_DIR`, else beside the running one (a test's is one folder below).
-pub(crate) fn program(name: &str) -> Result<PathBuf> {
+///
+/// # Errors
+/// It is not there; the message says how to build it.
+pub fn program(name: &str) -> Result<PathBuf> {
     let folder = match env::var_os("SLUICE_BIN_DIR") {
         Some(folder) => PathBuf::from(folder),
         None => {

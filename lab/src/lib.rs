@@ -31,6 +31,7 @@ mod wait;
 
 pub use cleanup::{end_all, left_of, sweep};
 pub use command::Output;
+pub use director::program;
 pub use error::{LabError, Result};
 pub use http::{Answer, Load};
 pub use hugepages::Hugepages;

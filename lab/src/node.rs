@@ -141,7 +141,7 @@ impl Node {
     ///
     /// # Errors
     /// It ended, or has none after 10 s.
-    pub(crate) fn wait_for_socket(&self, process: &mut Process, kind: &str, port: u16) -> Result<()> {
+    pub fn wait_for_socket(&self, process: &mut Process, kind: &str, port: u16) -> Result<()> {
         const LISTEN: &str = "0A";
         let table = format!("/proc/{}/net/{kind}", process.pid());
         let what = format!("{kind} port {port} of {}", process.log_path().display());
