@@ -3,6 +3,9 @@
 use wire::arp::{Arp, operation};
 use wire::ethernet::{Ethernet, ether_type, is_group};
 
+/// Bytes of a frame with an ARP packet for Ethernet and IPv4, unpadded.
+pub const FRAME_LEN: usize = wire::ethernet::HEADER_LEN + wire::arp::LEN;
+
 /// Turns a frame that asks for an address of ours into the reply, in place: we have it, at `mac`. False, with the frame
 /// as it was, if it is anything else.
 ///

@@ -15,6 +15,8 @@ impl Pipeline {
         };
         let is_ours = |address: u32| facts.addresses.contains(&address) || self.tables.services.is_virtual(address);
         if arp::answer(mbuf.data_mut(), facts.mac, is_ours) {
+            // What the asker padded its frame with is not ours to send back.
+            mbuf.truncate(arp::FRAME_LEN);
             Fate::Answer { port, reason: None }
         } else {
             Fate::Kernel

@@ -1,6 +1,7 @@
 //! Stage 1: what a frame is. Every header is validated here, once; later stages rely on it.
 
 use crate::connection::{Endpoint, key};
+use crate::icmp::is_translated;
 use link::DropReason;
 use link::model::Protocol;
 use rte_rs::HashKey;
@@ -135,7 +136,7 @@ fn parse_ipv4(packet: &[u8], key: &mut HashKey) -> Parsed {
 
 fn parse_icmp(message: &[u8], destination: u32) -> Parsed {
     match icmp::Icmp::parse(message) {
-        Ok(message) if message.is_error() => Parsed::IcmpError { destination },
+        Ok(message) if is_translated(message.kind()) => Parsed::IcmpError { destination },
         Ok(_) => Parsed::OtherIpv4 { destination },
         Err(_) => Parsed::Refused(DropReason::IcmpMalformed),
     }
