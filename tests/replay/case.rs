@@ -66,7 +66,7 @@ pub(crate) struct Case {
 pub(crate) struct Step {
     /// Its line, for messages.
     pub(crate) text: String,
-    /// Microseconds; no two steps have the same.
+    /// Nanoseconds; no two steps have the same.
     pub(crate) time: u64,
     pub(crate) port: u16,
     pub(crate) bytes: Vec<u8>,
@@ -138,10 +138,10 @@ fn input(text: &str, machine: &Machine, last: Option<u64>) -> Result<(Step, usiz
     let (port, rest) = port_and_rest(rest.trim(), machine)?;
     let count = rest.split_whitespace().next().and_then(|word| word.strip_prefix('x')?.parse().ok());
     let frame = if count.is_some() { rest.split_once(char::is_whitespace).unwrap_or_default().1 } else { rest };
-    let at = (seconds * 1e6).round() as u64;
-    // Steps of one second follow each other by a microsecond, so that their order is that of the file.
+    let at = (seconds * 1e9).round() as u64;
+    // Steps of one second follow each other by a nanosecond, so that their order is that of the file.
     let time = last.map_or(at, |last| at.max(last + 1));
-    if last.is_some_and(|last| last > at + 500_000) {
+    if last.is_some_and(|last| last > at + 1_000_000) {
         return Err(format!("earlier than the step before: @{text}"));
     }
     let bytes = frame::parse(frame, &Ends::inward(machine, port))?;

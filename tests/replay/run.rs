@@ -2,7 +2,8 @@
 
 use crate::case::{Case, Step};
 use dataplane::replay::{self, ReplayOptions};
-use pcap_file::pcap::{PcapPacket, PcapReader, PcapWriter};
+use pcap_file::TsResolution;
+use pcap_file::pcap::{PcapHeader, PcapPacket, PcapReader, PcapWriter};
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::fs::{self, File};
@@ -75,10 +76,12 @@ fn write_inputs(case: &Case, folder: &Path) -> Result<(), Box<dyn std::error::Er
     for (at, apply) in case.applies.iter().enumerate() {
         fs::write(apply_file(folder, at), &apply.services)?;
     }
+    let header = PcapHeader { ts_resolution: TsResolution::NanoSecond, ..PcapHeader::default() };
     for (index, port) in (0u16..).zip(&case.machine.ports) {
-        let mut writer = PcapWriter::new(File::create(folder.join(format!("{}.pcap", port.name)))?)?;
+        let file = File::create(folder.join(format!("{}.pcap", port.name)))?;
+        let mut writer = PcapWriter::with_header(file, header)?;
         for step in case.steps.iter().filter(|step| step.port == index) {
-            let time = Duration::from_micros(step.time);
+            let time = Duration::from_nanos(step.time);
             writer.write_packet(&PcapPacket::new(time, step.bytes.len() as u32, &step.bytes))?;
         }
     }
@@ -119,7 +122,7 @@ fn read_outputs(case: &Case, results: &Path) -> Result<Outputs, String> {
         let mut reader = PcapReader::new(file).map_err(|error| error.to_string())?;
         while let Some(packet) = reader.next_packet() {
             let packet = packet.map_err(|error| error.to_string())?;
-            let time = packet.timestamp.as_micros() as u64;
+            let time = packet.timestamp.as_nanos() as u64;
             outputs.entry(time).or_default().push((index, packet.data.into_owned()));
         }
     }
