@@ -38,6 +38,16 @@ impl Answer {
 #[derive(Debug)]
 pub struct Load {
     process: Process,
+    protocol: Protocol,
+}
+
+/// What the answers are read from.
+#[derive(Clone, Copy, Debug)]
+enum Protocol {
+    /// The marks that curl writes.
+    Http,
+    /// The lines of the echo client.
+    Udp,
 }
 
 impl Load {
@@ -48,9 +58,16 @@ impl Load {
     pub fn answers(&mut self) -> Result<Vec<Answer>> {
         self.process.check_running()?;
         let log = self.process.log();
-        // What follows the last mark belongs to a request under way.
-        let complete = log.rfind(MARK).and_then(|at| log[at..].find('\n').map(|length| at + length + 1)).unwrap_or(0);
-        parse(&log[..complete])
+        // What follows the last whole line, or mark, belongs to a request under way.
+        let last = match self.protocol {
+            Protocol::Http => log.rfind(MARK).and_then(|at| log[at..].find('\n').map(|length| at + length)),
+            Protocol::Udp => log.rfind('\n'),
+        };
+        let whole = &log[..last.map_or(0, |at| at + 1)];
+        match self.protocol {
+            Protocol::Http => parse(whole),
+            Protocol::Udp => whole.lines().map(parse_echo).collect(),
+        }
     }
 }
 
@@ -93,7 +110,20 @@ impl Node {
         let mut arguments: Vec<String> = ["-oL", "curl", "--rate"].map(Into::into).into();
         arguments.push(format!("{per_second}/s"));
         arguments.extend(curl_arguments(url, ENDLESS));
-        Ok(Load { process: self.spawn("load", "stdbuf", arguments)? })
+        Ok(Load { process: self.spawn("load", "stdbuf", arguments)?, protocol: Protocol::Http })
+    }
+
+    /// Starts datagrams to a UDP echo, one every `pause` and from a port of its own, that go on until the [`Load`] is
+    /// dropped.
+    ///
+    /// # Errors
+    /// The client is not built.
+    pub fn udp_load(&self, address: SocketAddrV4, pause: Duration) -> Result<Load> {
+        let echo = program("lab-echo")?;
+        let (count, pause) = (usize::MAX.to_string(), pause.as_millis().to_string());
+        let arguments = ["ask", "udp", &address.to_string(), "--count", &count, "--pause", &pause].map(str::to_owned);
+        let process = self.spawn("udp-load", &echo.to_string_lossy(), arguments)?;
+        Ok(Load { process, protocol: Protocol::Udp })
     }
 
     /// `count` datagrams to a UDP echo, each from a port of its own.

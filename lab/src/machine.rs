@@ -1,7 +1,7 @@
 //! The machine configuration (`sluice.toml`) of a laboratory's director.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::Hugepages;
 use crate::paper::{DIRECTOR_LAN, DIRECTOR_WAN};
@@ -60,6 +60,11 @@ impl Machine {
             link,
             socket,
         }
+    }
+
+    /// The file of the link between dataplane and control.
+    pub fn link(&self) -> &Path {
+        &self.link
     }
 }
 

@@ -4,7 +4,14 @@
 
 mod support;
 
+mod card_5_both_die;
+mod card_5_control_dies;
+mod card_5_dataplane_dies;
+mod card_5_garbage;
+mod card_5_large_table;
 mod con_1;
+mod con_2;
+mod con_4;
 mod con_5;
 mod dr_1;
 mod dr_2;
@@ -13,6 +20,9 @@ mod nat_2;
 mod nat_3;
 mod nat_5;
 mod nat_6;
+mod ops_1;
+mod ops_2;
+mod ops_4;
 mod sch_1;
 mod tun_1;
 mod tun_2;

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use lab::{Answer, DIRECT_VIP, Lab, NAT_VIP, Node, PAPER_SERVICES, Process, REALS, Result, TUNNEL_VIP, wait_until};
+use lab::{
+    Answer, DIRECT_VIP, Lab, Load, NAT_VIP, Node, PAPER_SERVICES, Process, REALS, Result, TUNNEL_VIP, wait_until,
+};
 use serde_json::Value;
 
 /// The most that anything may take that takes no time by itself.
@@ -164,4 +166,19 @@ impl Random {
         self.0 ^= self.0 >> 27;
         self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
     }
+}
+
+/// How many connections there are, with `sluice connection count` and this filter.
+pub(crate) fn connections(lab: &Lab, filter: &str) -> Result<u64> {
+    Ok(number(&ask(lab, &format!("connection count {filter}"))?["count"]))
+}
+
+/// The next `count` answers to requests that begin from now on.
+pub(crate) fn next_answers(load: &mut Load, count: usize) -> Result<Vec<Answer>> {
+    // One request may be under way.
+    let begin = load.answers()?.len() + 1;
+    wait_until(format!("{count} further answers to the load"), LIMIT, || {
+        let answers = load.answers()?;
+        Ok((answers.len() >= begin + count).then(|| answers[begin..begin + count].to_vec()))
+    })
 }

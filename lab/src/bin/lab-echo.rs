@@ -41,6 +41,9 @@ enum Role {
         /// How often, each time from a port of its own.
         #[arg(long, default_value_t = 1)]
         count: usize,
+        /// Milliseconds between two.
+        #[arg(long, default_value_t = 0)]
+        pause: u64,
     },
 }
 
@@ -53,7 +56,7 @@ enum Transport {
 fn main() -> ExitCode {
     let done = match Arguments::parse().role {
         Role::Serve { name, udp, greet } => serve(&name, &udp, &greet),
-        Role::Ask { protocol, address, count } => ask(protocol, address, count),
+        Role::Ask { protocol, address, count, pause } => ask(protocol, address, count, Duration::from_millis(pause)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -103,7 +106,7 @@ fn greet_connections(name: &str, listener: &TcpListener) {
     }
 }
 
-fn ask(protocol: Transport, address: SocketAddrV4, count: usize) -> io::Result<()> {
+fn ask(protocol: Transport, address: SocketAddrV4, count: usize, pause: Duration) -> io::Result<()> {
     let mut out = io::stdout().lock();
     for _ in 0..count {
         let start = Instant::now();
@@ -116,6 +119,7 @@ fn ask(protocol: Transport, address: SocketAddrV4, count: usize) -> io::Result<(
             Ok(name) => writeln!(out, "{name} {seconds:.6}")?,
             Err(error) => writeln!(out, "- {seconds:.6} {error}")?,
         }
+        thread::sleep(pause);
     }
     Ok(())
 }
