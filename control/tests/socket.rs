@@ -180,7 +180,7 @@ fn every_question_has_its_answer() {
     let mut client = site.client();
     client.send(r#"{"command":"stats","service":"web"}"#);
     let (rows, end) = client.receive();
-    assert_eq!((rows.len(), end.expect("totals")["workers"].as_array().map(Vec::len)), (1, Some(2)));
+    assert_eq!((rows.len(), end.expect("totals")["workers"].as_array().map(Vec::len)), (1, Some(3)));
     assert_eq!(site.ask(r#"{"command":"ports"}"#)[1]["name"], "lan");
     assert_eq!(site.ask(r#"{"command":"drops"}"#)["received"], 0);
     assert_eq!(site.ask(r#"{"command":"timeouts"}"#)["tcp_established"], 900);

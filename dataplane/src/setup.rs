@@ -78,10 +78,10 @@ pub fn port_descriptions(machine: &Machine, macs: &[[u8; 6]], drivers: &[String]
         .collect()
 }
 
-/// The region's layout for so many writers of counters.
-pub fn layout(machine: &Machine, counting: u16) -> Layout {
+/// The region's layout for so many workers.
+pub fn layout(machine: &Machine, workers: u16) -> Layout {
     Layout {
-        workers: counting,
+        workers,
         ports: machine.ports.len() as u16,
         services: machine.dataplane.max_services,
         reals: machine.dataplane.max_reals,

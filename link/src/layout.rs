@@ -97,6 +97,11 @@ pub(crate) struct Sections {
     pub(crate) real_counters: Section,
 }
 
+/// Who writes worker and port counters: the workers and, last, the main lcore, which serves the kernel interfaces.
+pub(crate) fn writers(workers: u16) -> usize {
+    usize::from(workers) + 1
+}
+
 /// Bytes before the slots in the two sections with a ring.
 pub(crate) const RING_SLOTS_OFFSET: usize = 4 * size_of::<Index>();
 
@@ -104,6 +109,7 @@ impl Sections {
     /// The sections of a region of this layout, and the size of the file.
     pub(crate) fn of(layout: &Layout) -> (Self, u64) {
         let (workers, ports) = (usize::from(layout.workers), usize::from(layout.ports));
+        let writers = writers(layout.workers);
         let (services, reals) = (layout.services as usize, layout.reals as usize);
         let ring = RING_SLOTS_OFFSET + SLOTS as usize * size_of::<Slot>();
         let mut end = 0u64;
@@ -120,8 +126,8 @@ impl Sections {
             dataplane: next(ring),
             services: next(size_of::<DirectoryHead>() + services * size_of::<ServiceSlot>()),
             reals: next(reals * size_of::<RealSlot>()),
-            worker_counters: next(workers * size_of::<WorkerCounters>()),
-            port_counters: next(workers * ports * size_of::<PortCounters>()),
+            worker_counters: next(writers * size_of::<WorkerCounters>()),
+            port_counters: next(writers * ports * size_of::<PortCounters>()),
             real_counters: next(workers * reals * size_of::<RealCounters>()),
         };
         (sections, end)

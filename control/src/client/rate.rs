@@ -1,5 +1,6 @@
 //! `sluice stats --rate`: what two samples of the counters say about the time between them.
 
+use super::show::worker_name;
 use super::table::{Table, rate};
 use crate::protocol::{ServiceRow, Totals, Traffic, WorkerRow};
 use serde::Serialize;
@@ -45,7 +46,7 @@ struct Rate {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 struct WorkerRate {
-    worker: u16,
+    worker: Option<u16>,
     received: u64,
     transmitted: u64,
     to_kernel: u64,
@@ -130,7 +131,7 @@ pub(super) fn show(rates: &Rates, out: &mut dyn Write) -> io::Result<()> {
     for worker in &rates.workers {
         let WorkerRate { worker, received, transmitted, to_kernel, dropped, connections_created } = *worker;
         let counts = [received, transmitted, to_kernel, dropped, connections_created];
-        table.row(std::iter::once(worker.to_string()).chain(counts.map(|count| rate(count, "/s"))));
+        table.row(std::iter::once(worker_name(worker)).chain(counts.map(|count| rate(count, "/s"))));
     }
     table.print(out)
 }
@@ -173,8 +174,14 @@ mod tests {
         assert_eq!(rates.milliseconds, 2000);
         assert_eq!(rates.services[0].rate, Some(want));
         assert_eq!(rates.services[0].reals[0].rate, Some(want));
-        let one =
-            WorkerRate { worker: 0, received: 1, transmitted: 1, to_kernel: 0, dropped: 0, connections_created: 1 };
+        let one = WorkerRate {
+            worker: Some(0),
+            received: 1,
+            transmitted: 1,
+            to_kernel: 0,
+            dropped: 0,
+            connections_created: 1,
+        };
         assert_eq!(rates.workers, [one]);
     }
 

@@ -163,7 +163,6 @@ pub(super) fn stats(services: &[ServiceRow], totals: &Totals, out: &mut dyn Writ
     for worker in &totals.workers {
         let received = worker.received.saturating_add(worker.received_from_kernel);
         let cells = [
-            u64::from(worker.worker),
             received,
             worker.transmitted,
             worker.to_kernel,
@@ -173,9 +172,14 @@ pub(super) fn stats(services: &[ServiceRow], totals: &Totals, out: &mut dyn Writ
             worker.connections_expired,
             worker.handed_off,
         ];
-        table.row(cells.map(|cell| cell.to_string()));
+        table.row(std::iter::once(worker_name(worker.worker)).chain(cells.map(|cell| cell.to_string())));
     }
     table.print(out)
+}
+
+/// A worker's number, or what the row without one is.
+pub(super) fn worker_name(worker: Option<u16>) -> String {
+    worker.map_or_else(|| "main".to_owned(), |worker| worker.to_string())
 }
 
 pub(super) fn drops(drops: &Drops, all: bool, out: &mut dyn Write) -> io::Result<()> {

@@ -139,12 +139,16 @@ fn traffic(totals: &RealTotals) -> Traffic {
 
 /// The director as a whole.
 pub(super) fn totals(daemon: &Daemon) -> Totals {
-    let workers = daemon.session.view(View::workers).unwrap_or_default();
+    let read = |view: &View| {
+        let workers = (0..).map(Some).zip(view.workers());
+        workers.chain([(None, view.main_lcore())]).map(|(index, totals)| worker(index, &totals)).collect()
+    };
+    let workers = daemon.session.view(read).unwrap_or_default();
     let at_milliseconds = u64::try_from(daemon.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Totals { at_milliseconds, workers: (0..).zip(&workers).map(|(index, totals)| worker(index, totals)).collect() }
+    Totals { at_milliseconds, workers }
 }
 
-fn worker(index: u16, totals: &WorkerTotals) -> WorkerRow {
+fn worker(index: Option<u16>, totals: &WorkerTotals) -> WorkerRow {
     WorkerRow {
         worker: index,
         received: totals.received,

@@ -164,15 +164,15 @@ pub struct ConnectionRow {
 pub struct Totals {
     /// When it was read: milliseconds of a clock that only goes forward. Two samples make a rate.
     pub at_milliseconds: u64,
-    /// By worker; empty: the dataplane is not running.
+    /// By worker, then the main lcore; empty: the dataplane is not running.
     pub workers: Vec<WorkerRow>,
 }
 
-/// Counters of a worker.
+/// Counters of a worker, or of the main lcore.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerRow {
-    /// Its index, from 0.
-    pub worker: u16,
+    /// Its index, from 0; null: the main lcore, which serves the kernel interfaces.
+    pub worker: Option<u16>,
     /// Packets received from the Ethernet ports.
     pub received: u64,
     /// Packets received from the kernel interfaces.

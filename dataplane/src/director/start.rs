@@ -81,8 +81,7 @@ pub fn start(machine: &Machine) -> Result<Director, StartError> {
     let (mut ports, pool) = bring_ports_up(machine, workers)?;
     let macs: Vec<[u8; 6]> = ports.iter().map(|port| port.mac).collect();
     let drivers: Vec<String> = ports.iter().map(|port| port.driver.clone()).collect();
-    // The last writer of counters is the main lcore.
-    let layout = setup::layout(machine, workers + 1);
+    let layout = setup::layout(machine, workers);
     let link =
         DataplaneLink::create(&machine.control.link, &layout, &setup::port_descriptions(machine, &macs, &drivers))?;
     let mut publisher = Publisher::new(setup::port_interfaces(machine, &macs), link.directory(), workers);

@@ -135,7 +135,8 @@ impl DataplaneLink {
         &self.published.status
     }
 
-    /// The counters that worker `worker` writes; `None` if the layout has fewer workers.
+    /// The counters that worker `worker` writes, or the main lcore, which has the number behind the last worker's;
+    /// `None` for a number beyond.
     pub fn worker_counters(&self, worker: u16) -> Option<Handle<WorkerCounters>> {
         self.published.workers.element(usize::from(worker))
     }

@@ -26,7 +26,7 @@ pub use view::{Identity, RealReport, ServiceReport, View, Viewer};
 
 use crate::counters::{PortCounters, RealCounters, WorkerCounters};
 use crate::directory::{DirectoryHead, RealSlot, ServiceSlot};
-use crate::layout::{Header, RING_SLOTS_OFFSET, Section};
+use crate::layout::{Header, RING_SLOTS_OFFSET, Section, writers};
 use crate::memory::{Handle, Mapping, Shared};
 use crate::ring::{Index, SLOTS, Slot};
 use crate::status::Status;
@@ -98,6 +98,7 @@ impl Published {
     fn new(mapping: &Arc<Mapping>, header: &Header) -> Option<Self> {
         let (sections, layout) = (&header.sections, header.layout());
         let workers = usize::from(layout.workers);
+        let writers = writers(layout.workers);
         let directory = sections.services.offset();
         let services = directory + size_of::<DirectoryHead>();
         Some(Self {
@@ -105,8 +106,8 @@ impl Published {
             directory_head: Handle::new(mapping, directory, 1)?.element(0)?,
             services: Handle::new(mapping, services, layout.services as usize)?,
             reals: Handle::new(mapping, sections.reals.offset(), layout.reals as usize)?,
-            workers: Handle::new(mapping, sections.worker_counters.offset(), workers)?,
-            ports: by_worker(mapping, sections.port_counters, workers, usize::from(layout.ports))?,
+            workers: Handle::new(mapping, sections.worker_counters.offset(), writers)?,
+            ports: by_worker(mapping, sections.port_counters, writers, usize::from(layout.ports))?,
             real_counters: by_worker(mapping, sections.real_counters, workers, layout.reals as usize)?,
         })
     }

@@ -92,10 +92,16 @@ impl View {
 
     /// The counters of each worker.
     pub fn workers(&self) -> Vec<WorkerTotals> {
-        self.published.workers.iter().map(|worker| worker.totals()).collect()
+        let workers = usize::from(self.identity.layout.workers);
+        self.published.workers.iter().take(workers).map(|worker| worker.totals()).collect()
     }
 
-    /// The counters of all workers together.
+    /// The counters of the main lcore: what it moved between ports and kernel.
+    pub fn main_lcore(&self) -> WorkerTotals {
+        self.published.workers.last().map(|main| main.totals()).unwrap_or_default()
+    }
+
+    /// The counters of all workers and the main lcore together.
     pub fn all_workers(&self) -> WorkerTotals {
         let mut sum = WorkerTotals::default();
         self.published.workers.iter().for_each(|worker| sum.add(&worker.totals()));

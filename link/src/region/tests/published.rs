@@ -36,9 +36,13 @@ fn the_view_shows_what_the_dataplane_writes() {
         counters.answered(DropReason::NoConnection).add(2);
         dataplane.port_counters(worker, 0).unwrap().rx_bytes.add(64);
     }
-    assert!(dataplane.worker_counters(2).is_none() && dataplane.port_counters(0, 1).is_none());
+    let main_lcore = dataplane.worker_counters(2).unwrap();
+    main_lcore.to_kernel.add(5);
+    assert!(dataplane.worker_counters(3).is_none() && dataplane.port_counters(0, 1).is_none());
+    assert!(dataplane.real_counters(2).is_none(), "the main lcore forwards to no real");
     let all = view.all_workers();
-    assert_eq!((all.received, view.workers()[1].received), (21, 11));
+    assert_eq!((all.received, view.workers()[1].received, view.workers().len()), (21, 11, 2));
+    assert_eq!((view.main_lcore().to_kernel, all.to_kernel), (5, 5));
     assert_eq!((all.dropped[DropReason::NoService.index()], all.dropped_total()), (2, 2));
     assert_eq!(all.answered[DropReason::NoConnection.index()], 4);
     assert_eq!(view.port(0), Some(PortTotals { rx_bytes: 128, ..PortTotals::default() }));
