@@ -7,7 +7,7 @@ cd "$(dirname "$0")"
 purpose=${1:-test}
 build_packages=(gcc libc6-dev make pkg-config libdpdk-dev dpdk libclang-dev)
 network_packages=(iproute2 procps curl nginx-light)
-test_packages=(socat)
+test_packages=(socat iputils-ping)
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }

@@ -4,11 +4,15 @@
 
 mod support;
 
+mod card_2_end;
+mod card_2_ports_that_do_not_start;
+mod card_2_two_workers;
 mod card_5_both_die;
 mod card_5_control_dies;
 mod card_5_dataplane_dies;
 mod card_5_garbage;
 mod card_5_large_table;
+mod card_5_one_of_each;
 mod con_1;
 mod con_2;
 mod con_4;

@@ -2,11 +2,13 @@
 //! command line says.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use lab::{
-    Answer, DIRECT_VIP, Lab, Load, NAT_VIP, Node, PAPER_SERVICES, Process, REALS, Result, TUNNEL_VIP, wait_until,
+    Answer, DIRECT_VIP, Lab, Load, NAT_VIP, Node, Output, PAPER_SERVICES, Process, REALS, Result, TUNNEL_VIP,
+    wait_until,
 };
 use serde_json::Value;
 
@@ -181,4 +183,12 @@ pub(crate) fn next_answers(load: &mut Load, count: usize) -> Result<Vec<Answer>>
         let answers = load.answers()?;
         Ok((answers.len() >= begin + count).then(|| answers[begin..begin + count].to_vec()))
     })
+}
+
+/// Runs a program of Sluice on the director with the machine file that is there, until it ends.
+pub(crate) fn run_on_director(lab: &Lab, name: &str, arguments: &[&OsStr]) -> Result<Output> {
+    let program = lab::program(name)?;
+    let machine = lab.folder().join("sluice.toml");
+    let all = [OsStr::new("--config"), machine.as_os_str()];
+    lab.director().capture(&program.to_string_lossy(), all.iter().chain(arguments))
 }
