@@ -13,6 +13,8 @@ mod card_5_dataplane_dies;
 mod card_5_garbage;
 mod card_5_large_table;
 mod card_5_one_of_each;
+mod card_6_changes;
+mod card_6_looks;
 mod con_1;
 mod con_2;
 mod con_4;
