@@ -1,0 +1,8 @@
+//! Properties of the packet path, over real tables and mbufs.
+
+mod bursts;
+mod conservation;
+mod reasons;
+mod rig;
+mod traffic;
+mod workers;

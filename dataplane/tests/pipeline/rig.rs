@@ -1,0 +1,245 @@
+//! A director without ports: pipelines over real tables and mbufs. Each test is a process of its own (cargo nextest),
+//! since DPDK starts once in a process.
+
+use config::{Machine, Services};
+use dataplane::connection::{Accounts, ConnectionTable};
+use dataplane::counters::Counters;
+use dataplane::pipeline::{Output, Pipeline, Settings};
+use dataplane::publisher::Publisher;
+use dataplane::setup;
+use link::counters::WorkerTotals;
+use link::message::ConnectionRow;
+use link::region::DataplaneLink;
+use rte_rs::{Eal, EalOptions, Mbuf, Mempool, MempoolOptions};
+
+/// `wan` has a kernel interface, `lan` has none. A real has no route, another no neighbour.
+const MACHINE: &str = r#"
+[dataplane]
+workers = [1]
+max_services = 64
+max_reals = 128
+
+[[port]]
+name = "wan"
+device = "net_null0"
+mac = "02:00:00:00:01:01"
+addresses = ["10.0.1.1/24"]
+kernel_interface = "sluice-wan"
+mtu = 1200
+
+[[port]]
+name = "lan"
+device = "net_null1"
+mac = "02:00:00:00:02:01"
+addresses = ["172.16.0.1/24"]
+mtu = 1000
+
+[[route]]
+prefix = "202.100.0.0/16"
+port = "wan"
+via = "10.0.1.254"
+
+[[neighbor]]
+address = "10.0.1.254"
+port = "wan"
+mac = "02:00:00:00:01:fe"
+
+[[neighbor]]
+address = "172.16.0.2"
+port = "lan"
+mac = "02:00:00:00:02:02"
+
+[[neighbor]]
+address = "172.16.0.3"
+port = "lan"
+mac = "02:00:00:00:02:03"
+"#;
+
+/// Index of the port towards the clients.
+pub(crate) const WAN: u16 = 0;
+/// Index of the port towards the reals.
+pub(crate) const LAN: u16 = 1;
+
+/// Starts the EAL, and makes the pool of all frames; its counts are exact.
+pub(crate) fn start(mbufs: u32) -> Mempool {
+    let arguments = ["--no-huge", "--no-pci", "--in-memory", "--no-telemetry", "-m", "512"];
+    let options = EalOptions {
+        program: "pipeline-test".into(),
+        main_lcore: 0,
+        workers: vec![],
+        arguments: arguments.map(str::to_owned).to_vec(),
+    };
+    Eal::start(&options).unwrap_or_else(|error| panic!("{error}"));
+    Mempool::new("frames", MempoolOptions { mbufs, cache: 0, ..MempoolOptions::default() }).unwrap()
+}
+
+/// The machine, with this many connections for each of this many workers.
+pub(crate) fn machine(workers: u16, connections: u32) -> Machine {
+    let mut machine = Machine::parse(MACHINE, "sluice.toml").unwrap_or_else(|error| panic!("{error}"));
+    machine.dataplane.workers = (1..=workers).collect();
+    machine.dataplane.connections = connections;
+    machine
+}
+
+/// A service: name, protocol, port of the VIP 202.103.106.5, method, and reals with their weights.
+type Row<'a> = (&'a str, &'a str, u16, &'a str, &'a [(&'a str, u16)]);
+
+/// The services; later variants have lost a real, quiesced one, or lost a service.
+pub(crate) fn services(variant: usize) -> Services {
+    let web: &[(&str, u16)] = match variant {
+        1 => &[("172.16.0.2:80", 1)],
+        2 => &[("172.16.0.2:80", 1), ("172.16.0.3:8000", 0)],
+        _ => &[("172.16.0.2:80", 1), ("172.16.0.3:8000", 2)],
+    };
+    let dns: Row<'_> = ("dns", "udp", 53, "nat", &[("172.16.0.2:5353", 1)]);
+    let mut rows = vec![
+        ("web", "tcp", 80, "nat", web),
+        ("tunnel", "tcp", 82, "tunnel", &[("172.16.0.2:82", 1)]),
+        ("direct", "tcp", 83, "direct", &[("172.16.0.3:83", 1)]),
+        ("empty", "tcp", 85, "nat", &[("172.16.0.2:80", 0)]),
+        ("no-route", "tcp", 86, "nat", &[("10.66.0.5:80", 1)]),
+        ("no-neighbor", "udp", 87, "nat", &[("172.16.0.9:80", 1)]),
+    ];
+    if variant != 3 {
+        rows.push(dns);
+    }
+    let text: String = rows.iter().map(service_text).collect();
+    Services::parse(&text, "services.toml").unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn service_text((name, protocol, port, method, reals): &Row<'_>) -> String {
+    let reals = reals.iter();
+    let reals: String = reals
+        .map(|(address, weight)| format!("[[service.real]]\naddress = \"{address}\"\nweight = {weight}\n"))
+        .collect();
+    format!(
+        "[[service]]\nname = \"{name}\"\nprotocol = \"{protocol}\"\naddress = \"202.103.106.5:{port}\"\n\
+         scheduler = \"wrr\"\nmethod = \"{method}\"\n{reals}"
+    )
+}
+
+/// Pipelines of the workers of one director.
+pub(crate) struct Rig {
+    pub(crate) pipelines: Vec<Pipeline>,
+    pub(crate) publisher: Publisher,
+    pub(crate) machine: Machine,
+    link: DataplaneLink,
+    generation: u64,
+}
+
+impl Rig {
+    /// `number` tells the directors of one process apart.
+    pub(crate) fn new(number: u16, machine: Machine) -> Self {
+        let workers = machine.dataplane.workers.len() as u16;
+        let macs: Vec<[u8; 6]> = machine.ports.iter().filter_map(|port| Some(port.mac?.0)).collect();
+        let drivers = vec!["none".to_owned(); macs.len()];
+        let descriptions = setup::port_descriptions(&machine, &macs, &drivers);
+        let link = DataplaneLink::private(&setup::layout(&machine, workers), &descriptions).unwrap();
+        let mut publisher = Publisher::new(setup::port_interfaces(&machine, &macs), link.directory(), 0);
+        publisher.apply_next_hops(1, &setup::static_next_hops(&machine)).unwrap();
+        publisher.apply_services(1, &services(0).table(), 0).unwrap();
+        let pipelines = (0..workers)
+            .map(|worker| {
+                let accounts = Accounts::new(link.directory().reals.clone());
+                let capacity = machine.dataplane.connections;
+                let table = ConnectionTable::create(number * 100 + worker, capacity, -1, accounts, 0);
+                let settings = Settings {
+                    worker,
+                    workers,
+                    ports: setup::port_facts(&machine, &macs),
+                    unmatched: machine.dataplane.unmatched,
+                    answer_rate: machine.dataplane.reject_rate,
+                };
+                let counters = Counters::of_worker(&link, worker, macs.len() as u16).unwrap();
+                Pipeline::new(settings, table.unwrap().0, counters, publisher.tables(), link.directory(), 0)
+            })
+            .collect();
+        Self { pipelines, publisher, machine, link, generation: 1 }
+    }
+
+    /// Takes a variant of the services into force.
+    pub(crate) fn apply(&mut self, variant: usize, now: u64) {
+        self.generation += 1;
+        self.publisher.apply_services(self.generation, &services(variant).table(), now).unwrap();
+        let tables = self.publisher.tables();
+        self.pipelines.iter_mut().for_each(|pipeline| pipeline.adopt(&tables));
+        self.publisher.reclaim(now);
+    }
+
+    /// Brings all clocks to `now`, in milliseconds, and removes connections whose time is up.
+    pub(crate) fn set_time(&mut self, now: u64) {
+        for pipeline in &mut self.pipelines {
+            pipeline.set_time(now);
+            pipeline.expire(usize::MAX);
+        }
+    }
+
+    /// What the workers counted.
+    pub(crate) fn totals(&self) -> WorkerTotals {
+        let mut totals = self.pipelines.iter().map(|pipeline| pipeline.counters().worker.totals());
+        let first = totals.next().expect("a director has a worker");
+        totals.fold(first, |mut sum, worker| {
+            sum.add(&worker);
+            sum
+        })
+    }
+
+    /// The cells of a worker, for exits.
+    pub(crate) fn counters(&self, worker: u16) -> Counters {
+        Counters::of_worker(&self.link, worker, self.machine.ports.len() as u16).unwrap()
+    }
+
+    /// All connections, in an order that does not depend on where they lie.
+    pub(crate) fn connections(&mut self, now: u64) -> Vec<ConnectionRow> {
+        let slabs: Vec<_> = self.pipelines.iter_mut().map(|pipeline| pipeline.connections().slab()).collect();
+        let rows = slabs.iter().flat_map(|slab| slab.iter().filter_map(|entry| entry.row(now, 0)));
+        let mut rows: Vec<ConnectionRow> = rows.collect();
+        rows.sort_by_key(|row| (row.service, row.client, row.real));
+        rows
+    }
+}
+
+/// An mbuf with these bytes that came in on a port.
+pub(crate) fn mbuf(pool: &Mempool, port: u16, bytes: &[u8]) -> Mbuf {
+    let mut mbuf = pool.alloc().expect("the pool is empty");
+    mbuf.append(bytes.len()).expect("the frame is too long").copy_from_slice(bytes);
+    mbuf.set_port(port);
+    mbuf
+}
+
+/// Keeps what leaves, in order.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) pool: Mempool,
+    pub(crate) sent: Vec<(u16, Vec<u8>)>,
+    pub(crate) to_kernel: Vec<(u16, Vec<u8>)>,
+    pub(crate) wishes: Vec<(u16, u32)>,
+}
+
+impl Kept {
+    pub(crate) fn new(pool: &Mempool) -> Self {
+        Self { pool: pool.clone(), sent: Vec::new(), to_kernel: Vec::new(), wishes: Vec::new() }
+    }
+}
+
+impl Output for Kept {
+    fn transmit(&mut self, port: u16, mbuf: Mbuf) {
+        self.sent.push((port, mbuf.data().to_vec()));
+    }
+
+    fn to_kernel(&mut self, port: u16, mbuf: Mbuf) {
+        self.to_kernel.push((port, mbuf.data().to_vec()));
+    }
+
+    fn hand_off(&mut self, worker: u16, _mbuf: Mbuf) {
+        panic!("a hand-off to worker {worker} of a director with one");
+    }
+
+    fn want_neighbor(&mut self, port: u16, address: u32) {
+        self.wishes.push((port, address));
+    }
+
+    fn new_mbuf(&mut self) -> Option<Mbuf> {
+        self.pool.alloc()
+    }
+}
