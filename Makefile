@@ -38,7 +38,7 @@ lint:
 	@./setup.sh demo
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --workspace
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --workspace --exclude sluice
 
 setup:
 	@./setup.sh test

@@ -17,7 +17,7 @@ use rustix::process::Signal;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::command::{COMMAND_LIMIT, run};
+use crate::command::{COMMAND_LIMIT, capture, run};
 use crate::process::send;
 use crate::{LabError, Result, hugepages, wait_until};
 
@@ -29,6 +29,16 @@ const KEEP_MARK: &str = "keep";
 
 /// The laboratories of this process that are to be removed when it ends.
 static LIVE: Mutex<Vec<Footprint>> = Mutex::new(Vec::new());
+
+/// Held by whoever adds to the machine or removes from it, so that a removal at a signal misses nothing and is not cut
+/// short by the end of the main thread. True once this process ends: nothing may be added any more.
+static ENDING: Mutex<bool> = Mutex::new(false);
+
+/// Adds something to the machine that is to be removed later.
+pub(crate) fn add<T>(addition: impl FnOnce() -> Result<T>) -> Result<T> {
+    let ending = ENDING.lock().unwrap_or_else(PoisonError::into_inner);
+    if *ending { Err(LabError::Ending) } else { addition() }
+}
 
 /// The name of one laboratory, and so of all it makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +55,11 @@ impl Footprint {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let footprint = Self { name: format!("sl{}.{number}", std::process::id()) };
         let folder = footprint.folder();
-        fs::create_dir(&folder).map_err(LabError::io(format!("making {}", folder.display())))?;
-        live().push(footprint.clone());
+        add(|| {
+            fs::create_dir(&folder).map_err(LabError::io(format!("making {}", folder.display())))?;
+            live().push(footprint.clone());
+            Ok(())
+        })?;
         Ok(footprint)
     }
 
@@ -79,13 +92,22 @@ impl Footprint {
         Ok(())
     }
 
-    /// Ends the laboratory's processes and removes all that carries its name.
+    /// Ends the laboratory's processes and removes all that carries its name. Another process may do so at the same
+    /// time: what is gone already is no error.
     pub(crate) fn remove(&self) -> Result<()> {
+        let _other_removals_are_over = ENDING.lock().unwrap_or_else(PoisonError::into_inner);
+        self.remove_now()
+    }
+
+    fn remove_now(&self) -> Result<()> {
         live().retain(|other| other != self);
         let namespaces = self.namespaces();
         let ended = end_processes(&namespaces);
         for namespace in &namespaces {
-            run(ip(["netns", "delete", namespace]), "", COMMAND_LIMIT)?;
+            let deleted = run(ip(["netns", "delete", namespace]), "", COMMAND_LIMIT);
+            if Path::new(NAMESPACES).join(namespace).exists() {
+                deleted?;
+            }
         }
         hugepages::give_back(&self.folder())?;
         gone(&self.link(), fs::remove_file(self.link()))?;
@@ -173,7 +195,8 @@ fn end_processes(namespaces: &[String]) -> Result<()> {
     wait_until("the end of the laboratory's processes", Duration::from_secs(10), || {
         let mut left = false;
         for namespace in namespaces {
-            let pids = run(ip(["netns", "pids", namespace]), "", COMMAND_LIMIT)?.stdout;
+            // A namespace that another process has just removed has no processes.
+            let pids = capture(ip(["netns", "pids", namespace]), "", COMMAND_LIMIT)?.stdout;
             for pid in pids.split_whitespace().filter_map(|pid| pid.parse().ok()) {
                 left = true;
                 // One that has just ended by itself is no error: the next look tells.
@@ -205,9 +228,15 @@ fn guard() {
 }
 
 fn remove_live() {
+    // A thread that panics may hold the lock itself; then its addition is what is left.
+    let ending = wait_until("other changes to end", Duration::from_secs(15), || Ok(ENDING.try_lock().ok()));
+    let _none_begin = ending.map(|mut ending| {
+        *ending = true;
+        ending
+    });
     let all: Vec<Footprint> = live().drain(..).collect();
     for footprint in all {
-        if let Err(error) = footprint.remove() {
+        if let Err(error) = footprint.remove_now() {
             eprintln!("lab: {}: not all removed: {error}", footprint.name);
         }
     }

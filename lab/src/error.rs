@@ -10,6 +10,9 @@ pub type Result<T, E = LabError> = std::result::Result<T, E>;
 /// Why a step of a laboratory failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
+    /// A signal ends this process: its laboratories are being removed.
+    #[error("this process is ending and removes its laboratories")]
+    Ending,
     /// Namespaces need root.
     #[error("a network laboratory makes network namespaces and needs root: run this as root or with sudo")]
     NotRoot,

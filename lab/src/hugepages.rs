@@ -85,7 +85,11 @@ impl fmt::Display for Hugepages {
 
 /// Takes the pages that were added for the laboratory in `folder` out of the pool again.
 pub(crate) fn give_back(folder: &Path) -> Result<()> {
-    let note = folder.join(ADDED);
+    // Whoever can rename the note gives the pages back: only one does.
+    let note = folder.join(format!("{ADDED}.taken-by-{}", std::process::id()));
+    if fs::rename(folder.join(ADDED), &note).is_err() {
+        return Ok(());
+    }
     let Some(added) = number(&note) else { return Ok(()) };
     let total = total_pages().unwrap_or(0).saturating_sub(added);
     set_total(total).map_err(LabError::io(format!("setting {POOL}/nr_hugepages to {total}")))?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use crate::cleanup::Footprint;
+use crate::cleanup::{self, Footprint};
 use crate::command::{self, COMMAND_LIMIT};
 use crate::{LabError, Output, Process, Result, wait_until};
 
@@ -36,7 +36,7 @@ impl Node {
         let namespace = footprint.namespace(name);
         let mut add = Command::new("ip");
         add.args(["netns", "add", &namespace]);
-        command::run(add, "", COMMAND_LIMIT)?;
+        cleanup::add(|| command::run(add, "", COMMAND_LIMIT))?;
         let node = Self { name: name.into(), namespace, folder: footprint.folder(), keep };
         node.shell(SETTINGS)?;
         Ok(node)

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::cleanup::{Footprint, sweep};
+use crate::cleanup::{self, Footprint, sweep};
 use crate::command::{self, COMMAND_LIMIT};
 use crate::director::Director;
 use crate::process::tail;
@@ -44,7 +44,10 @@ impl Lab {
         if !rustix::process::geteuid().is_root() {
             return Err(LabError::NotRoot);
         }
-        sweep()?;
+        // What another run left is not this one's failure.
+        if let Err(error) = sweep() {
+            eprintln!("lab: what an earlier run left is not all removed: {error}");
+        }
         let footprint = Footprint::create()?;
         Self::build(&footprint, reals).inspect_err(|_| drop(footprint.remove()))
     }
@@ -145,7 +148,7 @@ impl Lab {
     /// # Errors
     /// The kernel's files cannot be written.
     pub fn obtain_hugepages(&self, mib: u64) -> Result<Hugepages> {
-        Hugepages::obtain(mib, &self.folder())
+        cleanup::add(|| Hugepages::obtain(mib, &self.folder()))
     }
 
     /// The last `lines` lines of each log that has any, for a report of a failure.
