@@ -72,6 +72,16 @@ pub enum ReplayError {
         /// Why not.
         reason: String,
     },
+    /// A frame that no mbuf holds.
+    #[error("frame {index} into port {port} has {length} bytes, allowed: up to {MAX_FRAME}; cut it in the capture")]
+    FrameTooLong {
+        /// Its place in its file, from 0.
+        index: u64,
+        /// Index of the port.
+        port: u16,
+        /// Bytes.
+        length: usize,
+    },
     /// DPDK.
     #[error("DPDK: {0}")]
     Dpdk(String),
@@ -183,6 +193,25 @@ fn mac_of(index: usize, port: &config::Port) -> [u8; 6] {
     port.mac.map_or_else(|| setup::replay_mac(index), |mac| mac.0)
 }
 
+/// Services that take effect in the course of a replay.
+struct Change {
+    at: Milliseconds,
+    path: PathBuf,
+    services: Services,
+}
+
+/// Reads the files of all changes before the first frame: a mistake in one is found even if its time never comes.
+fn load_changes(applies: &[(f64, PathBuf)]) -> Result<Vec<Change>, ReplayError> {
+    let load = |(seconds, path): &(f64, PathBuf)| {
+        let at = (seconds * 1000.0).round() as Milliseconds;
+        Ok(Change { at, path: path.clone(), services: Services::load(path)? })
+    };
+    let mut changes = applies.iter().map(load).collect::<Result<Vec<_>, ReplayError>>()?;
+    changes.sort_by_key(|change| change.at);
+    changes.reverse();
+    Ok(changes)
+}
+
 /// A director whose ports are files.
 struct Replay {
     pipeline: Pipeline,
@@ -190,7 +219,8 @@ struct Replay {
     pool: Mempool,
     /// Keeps the counters' memory.
     _link: DataplaneLink,
-    applies: Vec<(Milliseconds, PathBuf)>,
+    /// Changes to come, the last one first.
+    applies: Vec<Change>,
     first: Option<Duration>,
     now: Milliseconds,
 }
@@ -198,6 +228,7 @@ struct Replay {
 impl Replay {
     fn start(machine: &Machine, options: &ReplayOptions) -> Result<Self, ReplayError> {
         let services = Services::load(&options.services)?;
+        let applies = load_changes(&options.applies)?;
         let eal = Eal::start(&EalOptions {
             program: "sluice-replay".to_owned(),
             main_lcore: 0,
@@ -230,10 +261,6 @@ impl Replay {
         };
         let tables = publisher.tables();
         let pipeline = Pipeline::new(settings, connections, counters, tables, link.directory(), 0);
-        let mut applies: Vec<_> =
-            options.applies.iter().map(|(at, path)| ((at * 1000.0) as Milliseconds, path.clone())).collect();
-        applies.sort_by_key(|(at, _)| *at);
-        applies.reverse();
         Ok(Self { pipeline, publisher, pool, _link: link, applies, first: None, now: 0 })
     }
 
@@ -242,9 +269,8 @@ impl Replay {
         let first = *self.first.get_or_insert(time);
         // A frame that is older than the one before it, within one file, comes at that one's time.
         let now = (time.saturating_sub(first).as_millis() as Milliseconds).max(self.now);
-        while let Some((at, path)) = self.applies.pop_if(|(at, _)| *at <= now) {
+        while let Some(Change { at, path, services }) = self.applies.pop_if(|change| change.at <= now) {
             self.set_time(at.max(self.now));
-            let services = Services::load(&path)?;
             let generation = self.publisher.tables().services.generation() + 1;
             self.publisher
                 .apply_services(generation, &services.table(), self.now)
@@ -265,13 +291,7 @@ impl Replay {
 
     /// Runs one frame through the pipeline; gives what left, in order.
     fn process(&mut self, frame: &Frame) -> Result<Vec<(u16, Vec<u8>)>, ReplayError> {
-        let too_long = || {
-            ReplayError::Dpdk(format!(
-                "frame {} has {} bytes, allowed: up to {MAX_FRAME}",
-                frame.index,
-                frame.bytes.len()
-            ))
-        };
+        let too_long = || ReplayError::FrameTooLong { index: frame.index, port: frame.port, length: frame.bytes.len() };
         let mut mbuf = self.pool.alloc().ok_or_else(|| ReplayError::dpdk("out of mbufs"))?;
         mbuf.append(frame.bytes.len()).ok_or_else(too_long)?.copy_from_slice(&frame.bytes);
         let mut burst = Burst::new();
