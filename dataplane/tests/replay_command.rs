@@ -44,7 +44,7 @@ fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("sluice.toml"), MACHINE).unwrap();
     fs::write(folder.path().join("services.toml"), SERVICES).unwrap();
-    capture(&folder.path().join("client.pcap"), DataLink::ETHERNET, &[(10.0, syn(1)), (12.0, syn(2))]);
+    capture(&folder.path().join("client.pcap"), DataLink::ETHERNET, &[(10.0, syn(1)), (11.0, syn(2))]);
     folder
 }
 
@@ -102,7 +102,7 @@ fn frames_verdicts_and_connections_are_written() {
         Some(r#"{"input":"wan","index":0,"verdict":"forwarded","reason":null,"port":"lan"}"#)
     );
     let connections = read("connections.json");
-    for text in ["\"client\": \"10.0.1.9:2\"", "\"state\": \"SYN_RECV\"", "\"expires_in\": 58.0"] {
+    for text in ["\"client\": \"10.0.1.9:2\"", "\"state\": \"SYN_RECV\"", "\"expires_in\": 59.0"] {
         assert!(connections.contains(text), "{text} in {connections}");
     }
 }
@@ -145,8 +145,8 @@ fn change_of_services_takes_effect_at_its_millisecond() {
         let text = fs::read_to_string(folder.path().join("verdicts.jsonl")).unwrap();
         text.lines().map(|line| line.contains("forwarded")).collect::<Vec<_>>()
     };
-    assert_eq!(verdicts("--apply=2=empty.toml"), [true, false]);
-    assert_eq!(verdicts("--apply=2.001=empty.toml"), [true, true]);
+    assert_eq!(verdicts("--apply=1=empty.toml"), [true, false]);
+    assert_eq!(verdicts("--apply=1.001=empty.toml"), [true, true]);
 }
 
 #[test]
