@@ -154,7 +154,9 @@ fn a_kill_in_the_middle_of_a_transaction_leaves_the_old_table_and_the_next_sluic
     site.write_services(&format!("{SERVICES}{many}"));
     site.client().send(r#"{"command":"reload"}"#);
     // The ring holds 8192 rows: sluiced waits for room, half-way.
-    eventually("the transaction is under way", || site.path("run/running-next.toml").exists().then_some(()));
+    eventually("the transaction is under way", || {
+        site.path("run/control.sock.running-next.toml").exists().then_some(())
+    });
     std::thread::sleep(std::time::Duration::from_millis(100));
     sluiced.kill();
     dataplane.shared().frozen = false;

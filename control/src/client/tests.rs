@@ -123,7 +123,13 @@ pub(super) fn sample(name: &str, traffic: Option<Traffic>) -> ServiceRow {
 
 /// A worker that has seen so many packets and connections.
 pub(super) fn worker(count: u64) -> WorkerRow {
-    WorkerRow { worker: Some(0), received: count, transmitted: count, connections_created: count, ..WorkerRow::default() }
+    WorkerRow {
+        worker: Some(0),
+        received: count,
+        transmitted: count,
+        connections_created: count,
+        ..WorkerRow::default()
+    }
 }
 
 fn connection_row(client: &str) -> ConnectionRow {

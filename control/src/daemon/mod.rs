@@ -3,7 +3,7 @@
 //! ```text
 //!  clients --- server -- handlers -- state (the running services) -- session === dataplane
 //!                           |          |                               ^
-//!                         report     saved (running.toml)          supervise
+//!                         report     saved (...running.toml)       supervise
 //!                                      |                               |
 //!                                    kernel (mirror over netlink) -- next hops
 //! ```

@@ -27,6 +27,7 @@ pub(super) fn status(daemon: &Daemon) -> Status {
         Err(error) => (Vec::new(), Some(error.to_string())),
     };
     let mut warnings = daemon.kernel.warnings.borrow().clone();
+    warnings.extend(daemon.not_ours().map(|why| format!("Nothing that is changed here comes into force: {why}.")));
     let seen = daemon.session.view(|view| dataplane(daemon, view, true, &mut warnings));
     let dataplane = seen.ok().or_else(|| {
         // Not attached, perhaps because another sluiced is: it can be looked at all the same.

@@ -1,7 +1,7 @@
-//! The running table on disk, so that a sluiced that was killed comes back to what the dataplane runs: `running.toml`
-//! next to the socket, a services file whose first lines say which dataplane (instance) and which generation it is.
+//! The running table on disk, so that a sluiced that was killed comes back to what the dataplane runs:
+//! `<socket>.running.toml`, a services file whose first lines say which dataplane (instance) and which generation it is.
 //!
-//! A change is written as `running-next.toml` before it is sent, and takes the name `running.toml` once it is applied.
+//! A change is written as `<socket>.running-next.toml` before it is sent, and takes the first name once it is applied.
 //! Whichever moment sluiced dies at, one of the two files is what the dataplane has.
 
 use config::Services;
@@ -27,13 +27,13 @@ pub struct Version {
 /// The two files.
 #[derive(Clone, Debug)]
 pub struct Saved {
-    directory: PathBuf,
+    socket: PathBuf,
 }
 
 impl Saved {
-    /// The files in the directory of the control socket.
+    /// The files of the sluiced that serves this socket, beside it.
     pub fn beside(socket: &Path) -> Self {
-        Self { directory: socket.parent().unwrap_or(Path::new("/")).to_owned() }
+        Self { socket: socket.to_owned() }
     }
 
     /// Notes what is about to be sent.
@@ -78,7 +78,10 @@ impl Saved {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.directory.join(name)
+        let mut path = self.socket.clone().into_os_string();
+        path.push(".");
+        path.push(name);
+        path.into()
     }
 }
 
@@ -125,7 +128,7 @@ mod tests {
         assert_eq!(saved.find(Version { instance: 1, ..version }), None, "another run of the dataplane");
         let mode = fs::metadata(saved.path("running.toml")).expect("the file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        fs::remove_dir_all(&saved.directory).expect("removed");
+        fs::remove_dir_all(saved.socket.parent().expect("its directory")).expect("removed");
     }
 
     #[test]
@@ -133,6 +136,6 @@ mod tests {
         let saved = directory("damaged");
         fs::write(saved.path("running.toml"), "# instance 1\n# generation 2\nnonsense").expect("written");
         assert_eq!(saved.find(Version { instance: 1, generation: 2 }), None);
-        fs::remove_dir_all(&saved.directory).expect("removed");
+        fs::remove_dir_all(saved.socket.parent().expect("its directory")).expect("removed");
     }
 }

@@ -33,6 +33,7 @@ pub struct Daemon {
     saved: Saved,
     changing: Mutex<()>,
     refusal: RefCell<Option<String>>,
+    not_ours: RefCell<Option<String>>,
     connected: Cell<bool>,
 }
 
@@ -65,6 +66,7 @@ impl Daemon {
             saved,
             changing: Mutex::new(()),
             refusal: RefCell::new(None),
+            not_ours: RefCell::new(None),
             connected: Cell::new(false),
         };
         daemon.adopt(services);
@@ -89,6 +91,16 @@ impl Daemon {
     /// Why the last transaction was refused, in words, if it was.
     pub fn refusal(&self) -> Option<String> {
         self.refusal.borrow().clone()
+    }
+
+    /// Why a dataplane that is there can't be controlled from here: another sluiced has it, or it is of another version.
+    pub fn not_ours(&self) -> Option<String> {
+        self.not_ours.borrow().clone()
+    }
+
+    /// Notes whether, and why, the dataplane can't be controlled from here.
+    pub fn set_not_ours(&self, why: Option<String>) {
+        *self.not_ours.borrow_mut() = why;
     }
 
     /// Loads the services file and makes it the running table.
@@ -152,7 +164,10 @@ impl Daemon {
         let (in_force, generation) = match sent {
             Sent::InForce(generation) => (true, generation),
             Sent::Waiting => {
-                message.push_str(" The dataplane is not running; it gets this when it starts.");
+                match self.not_ours() {
+                    None => message.push_str(" The dataplane is not running; it gets this when it starts."),
+                    Some(why) => message.push_str(&format!(" It is not in force: {why}.")),
+                }
                 (false, 0)
             }
         };

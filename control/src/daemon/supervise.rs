@@ -2,6 +2,7 @@
 
 use super::session::{Hello, SessionError, Verdict};
 use super::state::Daemon;
+use link::AttachError;
 use link::message::Table;
 use link::model::NextHopTable;
 use std::rc::Rc;
@@ -20,6 +21,7 @@ pub(super) async fn run(daemon: Rc<Daemon>) {
         match daemon.session.attach() {
             Ok(hello) => {
                 said.clear();
+                daemon.set_not_ours(None);
                 log::info!("attached to the dataplane at {}", daemon.machine.control.link.display());
                 tokio::select! {
                     () = daemon.session.pump() => log::warn!("the dataplane ended; waiting for the next one"),
@@ -30,8 +32,10 @@ pub(super) async fn run(daemon: Rc<Daemon>) {
             }
             Err(error) => {
                 let text = error.to_string();
+                let is_there = !matches!(error, AttachError::Missing { .. } | AttachError::NotRunning { .. });
+                daemon.set_not_ours(is_there.then(|| text.clone()));
                 if text != said {
-                    log::info!("dataplane: not running: {text}");
+                    log::info!("no dataplane to control: {text}");
                     said = text;
                 }
             }
