@@ -32,3 +32,4 @@ mod ops_4;
 mod sch_1;
 mod tun_1;
 mod tun_2;
+mod tun_3;
