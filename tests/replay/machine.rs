@@ -7,10 +7,14 @@ use toml::{Table, Value};
 const MACHINE: &str = include_str!("sluice.toml");
 
 /// The text of a case's sluice.toml. Keys are paths; an element of a list is found by its name: `port.lan.mtu`.
+/// A key without a dot is a whole section: `route`.
 pub(crate) fn text(changes: &Table) -> Result<String, String> {
     let mut machine: Table = MACHINE.parse().map_err(|error| format!("sluice.toml: {error}"))?;
     for (path, value) in changes {
-        let (parents, key) = path.rsplit_once('.').ok_or_else(|| format!("machine: {path:?} is no path"))?;
+        let Some((parents, key)) = path.rsplit_once('.') else {
+            machine.insert(path.clone(), value.clone());
+            continue;
+        };
         let missing = || format!("machine: {path:?} is not in sluice.toml");
         let mut names = parents.split('.');
         let first = names.next().and_then(|name| machine.get_mut(name)).ok_or_else(missing)?;
