@@ -5,10 +5,10 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include <rte_cycles.h>
-#include <rte_hash_crc.h>
 #include <rte_log.h>
 
 #define SAME_PLACE(ours, theirs)                                                                                   \
@@ -264,13 +264,45 @@ bool sluice_rcu_check(struct rte_rcu_qsbr *rcu, uint64_t token)
 
 #define KEY_LENGTH 16
 
+/* Secret of this process, so that nobody outside can choose keys that meet in one bucket. A CRC can't serve: it is
+ * linear, so the same differences of keys collide whatever it starts from. */
+static uint64_t hash_secret[4];
+
+__attribute__((constructor)) static void draw_hash_secret(void)
+{
+	if (getrandom(hash_secret, sizeof(hash_secret), 0) != sizeof(hash_secret)) {
+		/* Before the kernel has entropy: the clock and the place of the stack. */
+		for (unsigned int i = 0; i < 4; i++)
+			hash_secret[i] = rte_rdtsc() * 0x9e3779b97f4a7c15ULL ^ (uintptr_t)&i << (i * 8);
+	}
+	hash_secret[3] |= 1; /* a factor: zero would make all keys equal */
+}
+
+static inline uint64_t multiply_fold(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* Two rounds of multiply and fold: every bit of the key reaches every bit of the hash. rte_hash takes the bucket from
+ * the low bits and the signature from the high half. */
 static uint32_t hash_key(const void *key, uint32_t length, uint32_t init)
 {
 	uint64_t words[KEY_LENGTH / sizeof(uint64_t)];
+	uint64_t mixed;
 
 	(void)length;
+	(void)init;
 	memcpy(words, key, sizeof(words));
-	return rte_hash_crc_8byte(words[1], rte_hash_crc_8byte(words[0], init));
+	mixed = multiply_fold(words[0] ^ hash_secret[0], words[1] ^ hash_secret[1]);
+	mixed = multiply_fold(mixed ^ hash_secret[2], hash_secret[3]);
+	return (uint32_t)(mixed ^ mixed >> 32);
+}
+
+uint32_t sluice_hash_of(const uint8_t *key)
+{
+	return hash_key(key, KEY_LENGTH, 0);
 }
 
 struct rte_hash *sluice_hash_create(const char *name, uint32_t entries, int socket, struct rte_rcu_qsbr *rcu)

@@ -144,6 +144,8 @@ void sluice_rcu_offline(struct rte_rcu_qsbr *rcu, uint32_t reader);
 uint64_t sluice_rcu_start(struct rte_rcu_qsbr *rcu);
 bool sluice_rcu_check(struct rte_rcu_qsbr *rcu, uint64_t token);
 
+/* What such a hash computes of a 16-byte key; another number in each process. */
+uint32_t sluice_hash_of(const uint8_t *key);
 /* A hash of 16-byte keys: one writer, lock-free readers under rcu, extendable buckets. NULL: see sluice_errno. */
 struct rte_hash *sluice_hash_create(const char *name, uint32_t entries, int socket, struct rte_rcu_qsbr *rcu);
 /* Up to 64 keys of 16 bytes, one after the other. Bit i of the answer: keys[i] was found and values[i] set. */

@@ -22,6 +22,14 @@ pub const BULK: usize = 32;
 #[repr(C, align(16))]
 pub struct HashKey(pub [u8; 16]);
 
+impl HashKey {
+    /// What the hashes of this process compute of the key. Another number in the next process.
+    pub fn hash(&self) -> u32 {
+        // SAFETY: the function reads 16 bytes, which the key has, and nothing else that changes.
+        unsafe { dpdk_sys::sluice_hash_of(self.0.as_ptr()) }
+    }
+}
+
 /// How to make a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashOptions {
@@ -68,8 +76,8 @@ impl Table {
     }
 }
 
-/// Makes a hash: extendable buckets, so that it takes all its `entries` whatever the keys are; CRC32 of the key, by the
-/// processor's instruction where it has one.
+/// Makes a hash: extendable buckets, so that it takes all its `entries` whatever the keys are. The hash function is keyed
+/// with a secret of this process, so that nobody who chooses keys can make them meet in one bucket.
 ///
 /// # Errors
 /// [`Error`]: a size or name that can't be, a name that is taken, or too little memory.

@@ -3,14 +3,15 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::mem::zeroed;
-use std::net::UdpSocket;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 /// Bytes of an interface's name.
 const NAME_BYTES: usize = libc::IFNAMSIZ - 1;
 
-/// A TAP interface, non-blocking. The interface goes when this is dropped.
+/// A TAP interface, non-blocking. It goes when this is dropped; when the process dies instead, it stays with its
+/// addresses and routes, and [`Tap::open`] of the next process takes it over.
 #[derive(Debug)]
 pub struct Tap {
     device: File,
@@ -45,11 +46,20 @@ impl Tap {
         })?;
         let tap = Self { device, name: name.to_owned() };
         tap.configure(mac, mtu)?;
+        tap.set_persistent(true).map_err(|error| explain(name, "it can't be made to outlive a crash", &error))?;
         Ok(tap)
     }
 
+    fn set_persistent(&self, persistent: bool) -> io::Result<()> {
+        let value = libc::c_int::from(persistent);
+        // SAFETY: the descriptor is open as long as self, and TUNSETPERSIST takes a number, no pointer.
+        let result = unsafe { libc::ioctl(self.device.as_raw_fd(), libc::TUNSETPERSIST, value) };
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
     fn configure(&self, mac: Option<[u8; 6]>, mtu: u16) -> io::Result<()> {
-        let socket = UdpSocket::bind("127.0.0.1:0").map_err(|error| explain(&self.name, "socket", &error))?;
+        let socket =
+            UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).map_err(|error| explain(&self.name, "socket", &error))?;
         let failed = |what: &str, error: io::Error| explain(&self.name, what, &error);
         if let Some(mac) = mac {
             let mut request = Request::new(&self.name)?;
@@ -107,6 +117,13 @@ impl Tap {
                 Err(error) => return Err(error),
             }
         }
+    }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        // If it fails the interface stays, to be taken over or deleted by hand.
+        let _ = self.set_persistent(false);
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{burst, numbers, pool, start};
+use common::{burst, numbers, own_network, pool, start};
 use rte_rs::port::rss;
 use rte_rs::{Burst, EthPort, Mempool, PortError, PortOptions, RssOptions, Tap};
 use std::process::Command;
@@ -111,6 +111,7 @@ fn frames_go_to_a_capture_file_and_come_from_one() {
 
 #[test]
 fn a_tap_device_exchanges_frames_with_the_kernel() {
+    own_network();
     common::eal();
     let pool = pool(4095);
     let mac = [2, 0, 0, 0, 7, 1];
@@ -222,6 +223,7 @@ fn queues_of_one_port_work_on_different_lcores() {
 
 #[test]
 fn a_tap_interface_of_our_own_speaks_to_the_kernel() {
+    own_network();
     let mut tap = Tap::open("rtetest1", Some([2, 0, 0, 0, 8, 1]), 1300).unwrap();
     assert_eq!(tap.name(), "rtetest1");
     let shown = Command::new("ip").args(["link", "show", "rtetest1"]).output().unwrap();
@@ -256,10 +258,33 @@ fn a_tap_interface_of_our_own_speaks_to_the_kernel() {
 
 #[test]
 fn an_interface_that_can_not_be_is_refused_with_the_reason() {
+    own_network();
     let refused = |name: &str, mtu| Tap::open(name, None, mtu).unwrap_err().to_string();
     assert!(refused("sixteen-bytes-it", 1500).contains("a name has 1 to 15 bytes"));
     assert!(refused("rte/1", 1500).contains("none of / : % space NUL"));
     assert!(refused("lo", 1500).contains("interface \"lo\": the name is taken"));
     assert!(refused("rtetest2", 20).contains("MTU 20 can't be set, allowed 68 to 65521"));
     assert!(Tap::open("rtetest2", None, 1500).is_ok());
+}
+
+#[test]
+fn a_tap_interface_outlives_a_crash_with_its_addresses_and_the_next_process_takes_it_over() {
+    const NAME: &str = "rtetest3";
+    const CRASH: &str = "RTE_TEST_CRASH";
+    if std::env::var_os(CRASH).is_some() {
+        let _tap = Tap::open(NAME, None, 1500).unwrap();
+        std::process::abort();
+    }
+    own_network();
+    let test = "a_tap_interface_outlives_a_crash_with_its_addresses_and_the_next_process_takes_it_over";
+    let program = std::env::current_exe().unwrap();
+    let crashed = Command::new(program).args(["--exact", test]).env(CRASH, "1").output().unwrap();
+    assert!(!crashed.status.success());
+    let ip = |arguments: &[&str]| Command::new("ip").args(arguments).output().unwrap();
+    assert!(ip(&["addr", "add", "10.99.0.1/24", "dev", NAME]).status.success());
+    let tap = Tap::open(NAME, Some([2, 0, 0, 0, 8, 3]), 1400).unwrap();
+    let shown = String::from_utf8(ip(&["addr", "show", "dev", NAME]).stdout).unwrap();
+    assert!(shown.contains("10.99.0.1/24") && shown.contains("mtu 1400"), "{shown}");
+    drop(tap);
+    assert!(!ip(&["link", "show", "dev", NAME]).status.success(), "a clean end leaves nothing");
 }

@@ -137,7 +137,7 @@ impl Start<'_> {
             return mtu;
         }
         self.warn(&format!("MTU {mtu} can't be set ({reason}); the device keeps its own"));
-        mtu
+        if result == 0 { mtu.min(present) } else { mtu }
     }
 
     /// Tells the driver the MAC address; `false` if it does not take one.

@@ -17,6 +17,12 @@ pub(crate) fn eal() -> &'static Eal {
     Eal::start(&options).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// Puts this thread, and what it starts from now on, into a network namespace of its own. Before the EAL starts.
+pub(crate) fn own_network() {
+    // SAFETY: unshare with CLONE_NEWNET changes which network this thread sees, and no memory.
+    assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0, "a network namespace needs root");
+}
+
 /// A pool of so many mbufs, none of them cached, so that its counts are exact.
 pub(crate) fn pool(mbufs: u32) -> Mempool {
     Mempool::new("test", MempoolOptions { mbufs, cache: 0, ..MempoolOptions::default() }).unwrap()
