@@ -21,6 +21,8 @@ const REQUESTS_A_STEP: usize = 8192;
 const ENTRIES_A_STEP: usize = 16_384;
 /// Questions that wait; more are taken when these are answered.
 const MAX_JOBS: usize = 64;
+/// Wishes of one worker looked at in one step.
+const WISHES_A_STEP: usize = 256;
 /// Milliseconds between two wishes for one neighbour.
 const WISH_INTERVAL: u64 = 1000;
 /// Neighbours remembered as wished for; a scan of an on-link network must not grow this without end.
@@ -72,6 +74,17 @@ enum JobKind {
     Explain { so_far: Explanation, service: u32, asked: bool },
     /// An answer that found the ring full.
     Say(Reply),
+}
+
+/// What a step of a job has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// It is answered.
+    Done,
+    /// It goes on.
+    Moved,
+    /// It waits: for a worker, or for control to read.
+    Blocked,
 }
 
 impl ControlLink {
@@ -194,52 +207,70 @@ impl ControlLink {
         }
     }
 
+    /// A reply to a transaction goes before lists: a slow reader of one must not hold a table change up.
     fn say(&mut self, from: Address, reply: Reply) {
         if !self.link.reply(from, &reply) {
-            self.jobs.push_back(Job { from, kind: JobKind::Say(reply) });
+            self.jobs.push_front(Job { from, kind: JobKind::Say(reply) });
         }
     }
 
-    /// One step of the first job. A full reply ring leaves it where it is.
+    /// One step of the first job, which then lets the others go first; says whether there was something to do.
     fn run_job(&mut self, now: u64) -> bool {
         let Some(mut job) = self.jobs.pop_front() else { return false };
-        let done = match &mut job.kind {
-            JobKind::Say(reply) => self.link.reply(job.from, reply),
+        let progress = match job.kind {
+            JobKind::Say(reply) if self.link.reply(job.from, &reply) => Progress::Done,
+            JobKind::Say(_) => {
+                self.jobs.push_front(job);
+                return false;
+            }
             JobKind::Scan { .. } => self.scan(&mut job, now),
-            JobKind::Flush { filter, asked } => {
-                if !*asked {
-                    self.outside.mailboxes.iter().for_each(|mailbox| mailbox.flush.request(filter));
-                    *asked = true;
-                }
-                let removed: Option<u64> = self.outside.mailboxes.iter().map(|mailbox| mailbox.flush.removed()).sum();
-                removed.is_some_and(|count| self.link.reply(job.from, &Reply::End { count }))
-            }
-            JobKind::Explain { so_far, service, asked } => {
-                match self.outside.mailboxes.get(usize::from(so_far.worker)).map(|mailbox| &mailbox.peek) {
-                    None => true,
-                    Some(peek) => {
-                        if !*asked {
-                            peek.ask(*service);
-                            *asked = true;
-                        }
-                        peek.answer().is_some_and(|chosen| {
-                            let explanation = with_choice(*so_far, chosen, &self.publisher.tables());
-                            self.link.reply(job.from, &Reply::Explanation(explanation))
-                        })
-                    }
-                }
-            }
+            JobKind::Flush { .. } => self.flush(&mut job),
+            JobKind::Explain { .. } => self.ask_scheduler(&mut job),
         };
-        if !done {
-            self.jobs.push_front(job);
+        if progress != Progress::Done {
+            self.jobs.push_back(job);
         }
-        true
+        progress != Progress::Blocked
     }
 
-    /// A part of a list or count; true when it is complete.
-    fn scan(&mut self, job: &mut Job, now: u64) -> bool {
-        let JobKind::Scan { filter, list, worker, next, rows } = &mut job.kind else { return true };
+    fn flush(&mut self, job: &mut Job) -> Progress {
+        let JobKind::Flush { filter, asked } = &mut job.kind else { return Progress::Done };
+        let mailboxes = &self.outside.mailboxes;
+        let removed: Option<u64> = mailboxes.iter().map(|mailbox| mailbox.flush.removed()).sum();
+        match removed {
+            // A flush of a control that is gone may be under way: its filter must not change under it.
+            None => Progress::Blocked,
+            Some(_) if !*asked => {
+                mailboxes.iter().for_each(|mailbox| mailbox.flush.request(filter));
+                *asked = true;
+                Progress::Moved
+            }
+            Some(count) => self.answer(job.from, &Reply::End { count }),
+        }
+    }
+
+    fn ask_scheduler(&mut self, job: &mut Job) -> Progress {
+        let JobKind::Explain { so_far, service, asked } = &mut job.kind else { return Progress::Done };
+        let Some(mailbox) = self.outside.mailboxes.get(usize::from(so_far.worker)) else { return Progress::Done };
+        if !*asked {
+            mailbox.peek.ask(*service);
+            *asked = true;
+            return Progress::Moved;
+        }
+        let Some(chosen) = mailbox.peek.answer() else { return Progress::Blocked };
+        let explanation = with_choice(*so_far, chosen, &self.publisher.tables());
+        self.answer(job.from, &Reply::Explanation(explanation))
+    }
+
+    fn answer(&mut self, to: Address, reply: &Reply) -> Progress {
+        if self.link.reply(to, reply) { Progress::Done } else { Progress::Blocked }
+    }
+
+    /// A part of a list or count. A full reply ring leaves it where it is.
+    fn scan(&mut self, job: &mut Job, now: u64) -> Progress {
+        let JobKind::Scan { filter, list, worker, next, rows } = &mut job.kind else { return Progress::Done };
         let limit = if filter.limit == 0 { u64::MAX } else { u64::from(filter.limit) };
+        let start = (*worker, *next);
         let mut budget = ENTRIES_A_STEP;
         while let Some(view) = self.outside.views.get(*worker).filter(|_| *rows < limit) {
             let Some(entry) = view.slab.get(*next) else {
@@ -248,24 +279,25 @@ impl ControlLink {
                 continue;
             };
             if budget == 0 {
-                return false;
+                return Progress::Moved;
             }
             budget -= 1;
-            if let Some(row) = entry.row(now, *worker as u16).filter(|row| matches(filter, row)) {
-                if *list && !self.link.reply(job.from, &Reply::Connection(row)) {
-                    return false;
-                }
-                *rows += 1;
+            let row = entry.row(now, *worker as u16).filter(|row| matches(filter, row));
+            if row.is_some_and(|row| *list && !self.link.reply(job.from, &Reply::Connection(row))) {
+                return if start == (*worker, *next) { Progress::Blocked } else { Progress::Moved };
             }
+            *rows += u64::from(row.is_some());
             *next += 1;
         }
-        self.link.reply(job.from, &Reply::End { count: *rows })
+        let count = *rows;
+        self.answer(job.from, &Reply::End { count })
     }
 
     /// Tells control which neighbours packets wait for; each at most once a second.
     fn pass_wishes_on(&mut self, now: u64) {
         for wishes in &mut self.outside.wishes {
-            while let Ok(wish) = wishes.pop() {
+            for _ in 0..WISHES_A_STEP {
+                let Ok(wish) = wishes.pop() else { break };
                 let recent = self.wished.get(&wish).is_some_and(|at| now.saturating_sub(*at) < WISH_INTERVAL);
                 if recent || self.wished.len() >= MAX_WISHES {
                     continue;

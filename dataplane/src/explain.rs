@@ -53,6 +53,8 @@ pub fn explain(flow: &Flow, tables: &Tables, views: &mut [WorkerView], unmatched
         && let Some(found) = view.reader.section().lookup(&key).map(Found::from_value)
         && let Some(connection) = view.slab.get(found.index as usize)
         && let Some(row) = connection.row(now, worker)
+        // The entry may have changed hands since the look-up.
+        && (row.client == flow.source || row.client == flow.destination)
     {
         explanation.service = Some(row.service);
         explanation.connection = Some((row.state, row.expires_in));

@@ -26,6 +26,8 @@ pub struct KernelPath {
     pub counters: Handle<WorkerCounters>,
     /// The main lcore's counters of this port.
     pub port_counters: Handle<PortCounters>,
+    /// The interface was deleted: nothing more comes from it.
+    pub is_gone: bool,
 }
 
 /// An Ethernet header with one VLAN tag.

@@ -98,7 +98,9 @@ fn run_director(config: &std::path::Path) -> Result<(), Box<dyn Error>> {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
     let machine = Machine::load(config)?;
-    director::start(&machine)?.run(&stop);
+    if !director::start(&machine)?.run(&stop) {
+        return Err("a worker ended by itself; its panic message is above".into());
+    }
     log::info!("stopped");
     Ok(())
 }

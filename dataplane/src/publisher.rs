@@ -17,6 +17,8 @@ pub struct Publisher {
     /// Old versions are freed here, not on the packet path: a worker that adopts a new one lets go of the old one before
     /// it says that it is quiescent.
     published: rcu::Publisher<Arc<Tables>>,
+    /// Versions that a worker may hold although it can no longer see them: one that sleeps adopts late.
+    kept: Vec<Arc<Tables>>,
 }
 
 impl Publisher {
@@ -26,7 +28,7 @@ impl Publisher {
         let next_hops = NextHops::initial(&ports);
         let tables = Tables::join(Arc::new(ServiceTable::empty()), Arc::new(next_hops));
         let published = rcu::Publisher::new(Arc::new(tables), u32::from(workers).max(1));
-        Self { slots, directory, ports, published }
+        Self { slots, directory, ports, published, kept: Vec::new() }
     }
 
     /// A worker's view of the newest version.
@@ -69,17 +71,23 @@ impl Publisher {
         Ok(())
     }
 
-    /// Frees the slots of removed reals whose connections are gone.
+    /// Frees the slots of removed reals whose connections are gone, and what [`Publisher::settle`] does.
     pub fn reclaim(&mut self, now: u64) {
+        self.settle();
         service::directory::reclaim(&self.directory, &mut self.slots, now);
     }
 
-    /// Frees the versions that no worker can see any more; true when none but the newest is left.
+    /// Frees the versions that no worker can see or holds any more; true when none but the newest can be seen.
     pub fn settle(&mut self) -> bool {
-        self.published.reclaim() == 0
+        let unseen = self.published.reclaim() == 0;
+        if unseen {
+            self.kept.retain(|tables| Arc::strong_count(tables) > 1);
+        }
+        unseen
     }
 
     fn publish(&mut self, tables: Tables) {
+        self.kept.push(self.tables());
         self.published.publish(Arc::new(tables));
     }
 }

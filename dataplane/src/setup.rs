@@ -37,13 +37,24 @@ pub fn replay_mac(index: usize) -> [u8; 6] {
     [0x02, 0, 0, 0, 0, (index + 1) as u8]
 }
 
-/// The ports as next hops see them, with the MAC addresses that they have.
-pub fn port_interfaces(machine: &Machine, macs: &[[u8; 6]]) -> Vec<PortInterface> {
-    let ports = machine.ports.iter().zip(macs);
+/// What a port has, which may not be what sluice.toml wants.
+#[derive(Clone, Debug)]
+pub struct PortReality {
+    /// Its MAC address.
+    pub mac: [u8; 6],
+    /// The MTU in force, bytes.
+    pub mtu: u16,
+    /// Its driver.
+    pub driver: String,
+}
+
+/// The ports as next hops see them.
+pub fn port_interfaces(machine: &Machine, real: &[PortReality]) -> Vec<PortInterface> {
+    let ports = machine.ports.iter().zip(real);
     ports
-        .map(|(port, mac)| PortInterface {
-            mac: *mac,
-            mtu: port.mtu,
+        .map(|(port, real)| PortInterface {
+            mac: real.mac,
+            mtu: real.mtu,
             addresses: port.addresses.iter().map(|own| (own.address, own.length)).collect(),
         })
         .collect()
@@ -51,27 +62,27 @@ pub fn port_interfaces(machine: &Machine, macs: &[[u8; 6]]) -> Vec<PortInterface
 
 /// The ports as the pipeline sees them. In a replay a port with a kernel interface hands to the kernel what the
 /// director would: the verdict says so, and nothing more happens.
-pub fn port_facts(machine: &Machine, macs: &[[u8; 6]]) -> Vec<PortFacts> {
-    let ports = machine.ports.iter().zip(macs);
+pub fn port_facts(machine: &Machine, real: &[PortReality]) -> Vec<PortFacts> {
+    let ports = machine.ports.iter().zip(real);
     ports
-        .map(|(port, mac)| PortFacts {
-            mac: *mac,
+        .map(|(port, real)| PortFacts {
+            mac: real.mac,
             has_kernel_interface: port.kernel_interface.is_some(),
             addresses: port.addresses.iter().map(|own| own.address.to_bits()).collect(),
         })
         .collect()
 }
 
-/// The ports as control sees them. `drivers` by port.
-pub fn port_descriptions(machine: &Machine, macs: &[[u8; 6]], drivers: &[String]) -> Vec<PortDescription> {
-    let ports = machine.ports.iter().zip(macs).zip(drivers);
+/// The ports as control sees them.
+pub fn port_descriptions(machine: &Machine, real: &[PortReality]) -> Vec<PortDescription> {
+    let ports = machine.ports.iter().zip(real);
     ports
-        .map(|((port, mac), driver)| PortDescription {
+        .map(|(port, real)| PortDescription {
             name: port.name.clone(),
             device: port.device.clone(),
-            driver: driver.clone(),
-            mac: MacAddress(*mac),
-            mtu: port.mtu,
+            driver: real.driver.clone(),
+            mac: MacAddress(real.mac),
+            mtu: real.mtu,
             kernel_interface: port.kernel_interface.clone(),
             addresses: port.addresses.iter().map(|own| (own.address, own.length)).collect(),
         })

@@ -2,7 +2,9 @@
 
 use crate::forward::tunnel::OuterHeader;
 use crate::nexthop::{Hop, NextHops, Unreachable};
+use crate::service::index::AddressSet;
 use crate::service::{RealEntry, ServiceTable};
+use link::model::ForwardMethod;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -14,6 +16,8 @@ pub struct Tables {
     /// Routes and neighbours.
     pub next_hops: Arc<NextHops>,
     ways: Vec<Way>,
+    /// Addresses of reals that are reached by NAT.
+    behind_nat: AddressSet,
 }
 
 /// The way to a real: everything that a packet needs to leave for it.
@@ -29,7 +33,14 @@ impl Tables {
     /// Joins services and next hops: the way to each real is found here, not for each packet.
     pub fn join(services: Arc<ServiceTable>, next_hops: Arc<NextHops>) -> Self {
         let ways = services.reals().iter().map(|real| way_to(real, &next_hops)).collect();
-        Self { services, next_hops, ways }
+        let nat = services.reals().iter().filter(|real| real.available && real.method == ForwardMethod::Nat);
+        let behind_nat = AddressSet::new(&nat.map(|real| real.address).collect::<Vec<_>>());
+        Self { services, next_hops, ways, behind_nat }
+    }
+
+    /// Whether a real of a NAT service has this address (host byte order).
+    pub fn is_behind_nat(&self, address: u32) -> bool {
+        self.behind_nat.contains(address)
     }
 
     /// The way to the real in a slot.

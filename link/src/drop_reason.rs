@@ -44,7 +44,7 @@ drop_reasons! {
     Ipv4Malformed "ipv4_malformed" "The IPv4 header is not valid: version, header length or total length.",
     Ipv4Checksum "ipv4_checksum" "The IPv4 header checksum is wrong.",
     TransportMalformed "transport_malformed" "The TCP or UDP header is cut short or its lengths contradict the IPv4 header.",
-    Fragment "fragment" "An IPv4 fragment to a virtual address: not reassembled yet.",
+    Fragment "fragment" "An IPv4 fragment to a virtual address or of a NAT reply: not reassembled yet.",
     NoService "no_service" "The virtual address has no service on that protocol and port.",
     NoConnection "no_connection" "A TCP packet in mid-stream that belongs to no connection.",
     NoReal "no_real" "No real server of the service is available.",
@@ -65,6 +65,8 @@ drop_reasons! {
     NoKernelPath "no_kernel_path" "The packet is not for a virtual address and its port has no kernel interface.",
     FragmentsExhausted "fragments_exhausted" "No mbufs were left to fragment the packet.",
     PortDown "port_down" "The packet's way out is a port that does not exist or is down.",
+    MartianSource "martian_source" "The packet to a virtual address has a source that can't be another host's.",
+    NotOwner "not_owner" "A packet that opens a connection was handed to a worker that does not own it, as tables changed.",
 }
 
 #[cfg(test)]

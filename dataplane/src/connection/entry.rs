@@ -26,6 +26,9 @@ impl From<Endpoint> for SocketAddrV4 {
     }
 }
 
+/// Milliseconds by which the clock of a worker may be ahead of one that was read before.
+const CLOCKS_APART: u32 = 60_000;
+
 /// What is fixed for a connection's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -67,6 +70,8 @@ pub struct Connection {
     real_generation: AtomicU32,
     reply_way: AtomicU32,
     reply_way_version: AtomicU32,
+    /// The connection whose replies this one took over, plus one; 0 = none.
+    displaced: AtomicU32,
 }
 
 const _: () = assert!(size_of::<Connection>() == 64, "one cache line");
@@ -91,6 +96,7 @@ impl Connection {
             real_generation: AtomicU32::new(0),
             reply_way: AtomicU32::new(0),
             reply_way_version: AtomicU32::new(0),
+            displaced: AtomicU32::new(0),
         }
     }
 
@@ -110,6 +116,7 @@ impl Connection {
         self.real_slot.store(identity.real_slot, Ordering::Relaxed);
         self.real_generation.store(identity.real_generation, Ordering::Relaxed);
         self.reply_way_version.store(0, Ordering::Relaxed);
+        self.displaced.store(0, Ordering::Relaxed);
         let sequence = self.sequence.load(Ordering::Relaxed);
         self.sequence.store(sequence.wrapping_add(1), Ordering::Release);
     }
@@ -231,6 +238,16 @@ impl Connection {
         self.timeout.store(timeout, Ordering::Relaxed);
     }
 
+    /// Owner only: the slab index of the connection whose replies this one took over.
+    pub(super) fn displaced(&self) -> Option<u32> {
+        self.displaced.load(Ordering::Relaxed).checked_sub(1)
+    }
+
+    /// Owner only.
+    pub(super) fn set_displaced(&self, index: u32) {
+        self.displaced.store(index.wrapping_add(1), Ordering::Relaxed);
+    }
+
     /// The way of replies that was found under this version of the next-hop table, if it is still that one.
     #[inline]
     pub(crate) fn reply_way(&self, version: u32) -> Option<u32> {
@@ -252,7 +269,9 @@ impl Connection {
         }
         let state = self.state();
         let identity = self.identity();
-        let expires_in = self.timeout().saturating_sub(self.idle(now));
+        // The owner's clock may be ahead of the reader's: that is no idle time of 49 days.
+        let idle = Some(self.idle(now)).filter(|idle| *idle < u32::MAX - CLOCKS_APART).unwrap_or(0);
+        let expires_in = self.timeout().saturating_sub(idle);
         fence(Ordering::Acquire);
         (self.sequence.load(Ordering::Relaxed) == before).then(|| ConnectionRow {
             protocol: identity.protocol,
@@ -294,6 +313,14 @@ mod tests {
         assert_eq!(entry.identity(), identity(7));
         entry.vacate();
         assert_eq!(entry.row(400, 3), None);
+    }
+
+    #[test]
+    fn a_row_read_with_an_older_clock_has_its_whole_time_left() {
+        let entry = Connection::free();
+        entry.fill(&identity(1), ConnectionState::Udp, 300_000, 5_000);
+        assert_eq!(entry.row(4_990, 0).map(|row| row.expires_in), Some(300_000));
+        assert_eq!(entry.row(6_000, 0).map(|row| row.expires_in), Some(299_000));
     }
 
     #[test]

@@ -183,16 +183,21 @@ impl Store {
         let index = *self.free.last().ok_or(TableFull)?;
         let inbound = identity.inbound_key();
         self.hash.insert(&inbound, Found { index, outbound: false }.to_value()).map_err(|_| TableFull)?;
-        if let Some(outbound) = identity.outbound_key()
-            && self.hash.insert(&outbound, Found { index, outbound: true }.to_value()).is_err()
-        {
-            self.hash.remove(&inbound);
-            return Err(TableFull);
+        let mut displaced = None;
+        if let Some(outbound) = identity.outbound_key() {
+            displaced = self.hash.lookup(&outbound).map(Found::from_value).filter(|found| found.outbound);
+            if self.hash.insert(&outbound, Found { index, outbound: true }.to_value()).is_err() {
+                self.hash.remove(&inbound);
+                return Err(TableFull);
+            }
         }
         self.free.pop();
         let timeout = self.timeout(state);
         if let Some(entry) = self.slab.get(index as usize) {
             entry.fill(identity, state, timeout, now);
+            if let Some(older) = displaced {
+                entry.set_displaced(older.index);
+            }
         }
         self.accounts.opened(identity.real_slot, state);
         Ok((index, timeout))
@@ -208,11 +213,13 @@ impl Store {
     fn release(&mut self, index: u32) -> bool {
         let Some(entry) = self.slab.get(index as usize).filter(|entry| entry.is_live()) else { return false };
         let identity = entry.identity();
-        let state = entry.state();
+        let (state, displaced) = (entry.state(), entry.displaced());
         entry.vacate();
         self.remove_key(&identity.inbound_key(), Found { index, outbound: false });
-        if let Some(outbound) = identity.outbound_key() {
-            self.remove_key(&outbound, Found { index, outbound: true });
+        if let Some(outbound) = identity.outbound_key()
+            && self.remove_key(&outbound, Found { index, outbound: true })
+        {
+            self.give_back(&outbound, displaced);
         }
         self.accounts.closed(identity.real_slot, state);
         self.free.push(index);
@@ -221,9 +228,20 @@ impl Store {
     }
 
     /// Removes a key if it still leads here: a newer connection may have taken it over.
-    fn remove_key(&mut self, key: &HashKey, expected: Found) {
-        if self.hash.lookup(key) == Some(expected.to_value()) {
-            self.hash.remove(key);
+    fn remove_key(&mut self, key: &HashKey, expected: Found) -> bool {
+        self.hash.lookup(key) == Some(expected.to_value()) && self.hash.remove(key)
+    }
+
+    /// Replies go to the connection that had them before, if it is still there.
+    fn give_back(&mut self, outbound: &HashKey, displaced: Option<u32>) {
+        let Some(index) = displaced else { return };
+        let is_heir = self
+            .slab
+            .get(index as usize)
+            .is_some_and(|entry| entry.is_live() && entry.identity().outbound_key().as_ref() == Some(outbound));
+        if is_heir {
+            // A place was freed a moment ago. If a reader holds it back, replies go the kernel's way until this one ends.
+            let _ = self.hash.insert(outbound, Found { index, outbound: true }.to_value());
         }
     }
 }

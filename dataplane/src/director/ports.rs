@@ -1,6 +1,7 @@
 //! Bringing ports up, and dealing their queues to the workers.
 
 use super::StartError;
+use crate::setup::PortReality;
 use config::{Machine, Port};
 use rte_rs::port::rss;
 use rte_rs::{EthPort, Mempool, PortCapabilities, PortHandle, PortOptions, RssOptions, RxQueue, TxQueue};
@@ -8,11 +9,14 @@ use rte_rs::{EthPort, Mempool, PortCapabilities, PortHandle, PortOptions, RssOpt
 /// Descriptors of each queue.
 const DESCRIPTORS: u16 = 1024;
 
+/// Drivers whose device string says how many receive queues there are. Packets come in on each of them, so all are
+/// polled, whatever the number of workers.
+const FIXED_QUEUES: [&str; 3] = ["net_af_packet", "net_af_xdp", "net_pcap"];
+
 /// A port that is up.
 pub(super) struct Up {
     pub(super) handle: PortHandle,
-    pub(super) mac: [u8; 6],
-    pub(super) driver: String,
+    pub(super) real: PortReality,
     /// By worker; a port without RSS has one.
     pub(super) rx: Vec<RxQueue>,
     /// One a worker, or just one.
@@ -37,7 +41,13 @@ impl Found {
     pub(super) fn queues(&self, workers: u16) -> (u16, u16) {
         let capabilities = &self.capabilities;
         let spreads = spread_types(capabilities) != 0;
-        let rx = if spreads && capabilities.max_rx_queues >= workers { workers } else { 1 };
+        let rx = if FIXED_QUEUES.contains(&capabilities.driver.as_str()) {
+            capabilities.max_rx_queues
+        } else if spreads && capabilities.max_rx_queues >= workers {
+            workers
+        } else {
+            1
+        };
         let tx = if capabilities.max_tx_queues >= workers { workers } else { 1 };
         (rx, tx)
     }
@@ -53,7 +63,7 @@ impl Found {
             mtu: port.mtu,
             mac: port.mac.map(|mac| mac.0),
             promiscuous: false,
-            rss: (rx_queues > 1).then_some(RssOptions { key: None, types }),
+            rss: (rx_queues > 1 && types != 0).then_some(RssOptions { key: None, types }),
         };
         let driver = self.capabilities.driver.clone();
         let started =
@@ -70,7 +80,8 @@ impl Found {
             started.rx.len(),
             started.tx.len(),
         );
-        Ok(Up { handle: started.port, mac, driver, rx: started.rx, tx: started.tx })
+        let real = PortReality { mac, mtu: started.port.mtu(), driver };
+        Ok(Up { handle: started.port, real, rx: started.rx, tx: started.tx })
     }
 }
 

@@ -7,7 +7,7 @@ use super::wiring::{RING_SIZE, Wiring, WorkerFactory, rings};
 use crate::clock::TscClock;
 use crate::control_link::{ControlLink, Outside};
 use crate::publisher::Publisher;
-use crate::setup;
+use crate::setup::{self, PortReality};
 use config::Machine;
 use link::message::Refusal;
 use link::region::{CreateError, DataplaneLink, Viewer};
@@ -79,19 +79,17 @@ pub fn start(machine: &Machine) -> Result<Director, StartError> {
         arguments: setup::eal_arguments(machine),
     })?;
     let (mut ports, pool) = bring_ports_up(machine, workers)?;
-    let macs: Vec<[u8; 6]> = ports.iter().map(|port| port.mac).collect();
-    let drivers: Vec<String> = ports.iter().map(|port| port.driver.clone()).collect();
+    let real: Vec<PortReality> = ports.iter().map(|port| port.real.clone()).collect();
     let layout = setup::layout(machine, workers);
-    let link =
-        DataplaneLink::create(&machine.control.link, &layout, &setup::port_descriptions(machine, &macs, &drivers))?;
-    let mut publisher = Publisher::new(setup::port_interfaces(machine, &macs), link.directory(), workers);
+    let link = DataplaneLink::create(&machine.control.link, &layout, &setup::port_descriptions(machine, &real))?;
+    let mut publisher = Publisher::new(setup::port_interfaces(machine, &real), link.directory(), workers);
     publisher
         .apply_next_hops(0, &setup::static_next_hops(machine))
         .map_err(|(reason, _)| StartError::NextHops(reason))?;
 
     let clock = TscClock::start();
     let wiring = Wiring::make(machine, &mut ports, &pool, &link)?;
-    let factory = WorkerFactory { machine, link: &link, publisher: &publisher, pool: &pool, macs: &macs, clock };
+    let factory = WorkerFactory { machine, link: &link, publisher: &publisher, pool: &pool, ports: &real, clock };
     let mut made = Vec::new();
     let mut outside = Outside::default();
     for (index, wires) in (0u16..).zip(wiring.workers) {
@@ -107,7 +105,7 @@ pub fn start(machine: &Machine) -> Result<Director, StartError> {
     }
     let handles = ports.into_iter().map(|port| port.handle).collect();
     log::info!("{workers} workers on lcores {lcores:?}, housekeeping on lcore {}", dataplane.main_lcore);
-    Ok(Director { control, kernel: wiring.kernel, workers: tasks, ports: handles, clock, stop })
+    Ok(Director { control, kernel: wiring.kernel, workers: tasks, ports: handles, clock, stop, idle_wakes: 0 })
 }
 
 /// Before any device is touched: the first dataplane's ports are not to be disturbed.

@@ -10,7 +10,7 @@ use crate::explain::WorkerView;
 use crate::kernel::KernelPath;
 use crate::pipeline::{Pipeline, Settings};
 use crate::publisher::Publisher;
-use crate::setup;
+use crate::setup::{self, PortReality};
 use crate::worker::{Exits, Mailbox, PortExit, Queue, Worker};
 use config::Machine;
 use link::region::DataplaneLink;
@@ -92,7 +92,7 @@ impl Wiring {
             self.workers.iter_mut().for_each(|wires| wires.kernel.push(None));
             return Ok(());
         };
-        let tap = Tap::open(interface, Some(up.mac), port.mtu).map_err(|error| StartError::Kernel {
+        let tap = Tap::open(interface, Some(up.real.mac), up.real.mtu).map_err(|error| StartError::Kernel {
             port: port.name.clone(),
             interface: interface.clone(),
             error,
@@ -110,9 +110,10 @@ impl Wiring {
             to_kernel: from_workers,
             from_kernel,
             pool,
-            mtu: port.mtu,
+            mtu: up.real.mtu,
             counters,
             port_counters,
+            is_gone: false,
         });
         Ok(())
     }
@@ -157,7 +158,7 @@ pub(super) struct WorkerFactory<'a> {
     pub(super) link: &'a DataplaneLink,
     pub(super) publisher: &'a Publisher,
     pub(super) pool: &'a Mempool,
-    pub(super) macs: &'a [[u8; 6]],
+    pub(super) ports: &'a [PortReality],
     pub(super) clock: TscClock,
 }
 
@@ -172,12 +173,12 @@ impl WorkerFactory<'_> {
         let now = self.clock.now();
         let (connections, reader) = ConnectionTable::create(index, capacity, ANY_SOCKET, accounts, now)?;
         outside.views.push(WorkerView { slab: connections.slab(), reader });
-        let counters = Counters::of_worker(self.link, index, self.macs.len() as u16);
+        let counters = Counters::of_worker(self.link, index, self.ports.len() as u16);
         let counters = counters.ok_or(StartError::Counters(index))?;
         let settings = Settings {
             worker: index,
             workers,
-            ports: setup::port_facts(self.machine, self.macs),
+            ports: setup::port_facts(self.machine, self.ports),
             unmatched: dataplane.unmatched,
             answer_rate: dataplane.reject_rate.div_ceil(u32::from(workers)),
         };

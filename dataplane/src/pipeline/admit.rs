@@ -9,6 +9,7 @@ use crate::connection::tcp::Direction;
 use crate::connection::{Endpoint, Identity};
 use crate::reject;
 use crate::service::RealEntry;
+use crate::steer;
 use config::Unmatched;
 use link::DropReason;
 use link::message::ConnectionState;
@@ -25,6 +26,9 @@ impl Pipeline {
         if !self.tables.services.is_virtual(destination.address) {
             return Fate::Kernel;
         }
+        if let Some(reason) = self.may_not_open(flow.source) {
+            return Fate::Drop(reason);
+        }
         let Some(service) = self.tables.services.lookup(flow.protocol, destination.address, destination.port) else {
             return self.unmatched(flow, mbuf, out);
         };
@@ -36,6 +40,19 @@ impl Pipeline {
             return self.answer_unreachable(DropReason::NoReal, mbuf, out);
         };
         self.connect(slot, &real, flow, mbuf, out)
+    }
+
+    /// Why a client with this endpoint can't have a connection here.
+    fn may_not_open(&self, client: Endpoint) -> Option<DropReason> {
+        let address = client.address;
+        let tables = &*self.tables;
+        if !is_host(address) || tables.services.is_virtual(address) || tables.next_hops.is_own(address) {
+            return Some(DropReason::MartianSource);
+        }
+        // The worker that handed it over may have had other tables. A connection in the wrong place would not be found.
+        let settings = &self.settings;
+        let owner = steer::owner(address, client.port, settings.workers);
+        (owner != settings.worker).then_some(DropReason::NotOwner)
     }
 
     /// Makes the connection and forwards its first packet.
@@ -89,6 +106,12 @@ impl Pipeline {
 /// TCP connections begin with a SYN. A SYN+ACK may begin one too: an active FTP server's, seen by tunnel and direct.
 fn opens_a_connection(flow: &Flow) -> bool {
     flow.is_syn() && !flow.is_reset()
+}
+
+/// Whether an address can be one host's: not 0/8, loopback, multicast or broadcast (RFC 1122 section 3.2.1.3).
+fn is_host(address: u32) -> bool {
+    let first = address >> 24;
+    first != 0 && first != 127 && !(224..240).contains(&first) && address != u32::MAX
 }
 
 /// The state of a connection that a packet opens: the tables' answer to it in a connection that had none before.

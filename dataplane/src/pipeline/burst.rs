@@ -55,6 +55,7 @@ impl Pipeline {
     /// Takes every frame of `burst` to its end. The frames are in the order in which they came; those of one flow leave
     /// in that order.
     pub fn process<O: Output>(&mut self, burst: &mut Burst, origin: Origin, out: &mut O) {
+        burst.prefetch();
         self.parse_burst(burst, origin);
         self.look_up_burst();
         for (position, mut mbuf) in burst.drain().enumerate() {
@@ -139,7 +140,10 @@ impl Pipeline {
             },
             Parsed::Elsewhere { worker } => Fate::HandOff { worker },
             Parsed::IcmpError { destination } => self.icmp_error(destination, mbuf, out),
-            Parsed::Fragment { destination } if self.tables.services.is_virtual(destination) => {
+            // A reply in fragments would leave with the real's own address.
+            Parsed::Fragment { source, destination }
+                if self.tables.services.is_virtual(destination) || self.tables.is_behind_nat(source) =>
+            {
                 Fate::Drop(DropReason::Fragment)
             }
             Parsed::Arp => self.arp(mbuf),

@@ -143,7 +143,10 @@ impl Pipeline {
     #[inline]
     pub(super) fn encapsulate(&mut self, mbuf: &mut Mbuf, way: &Way) -> bool {
         let mut outer = [0u8; tunnel::OVERHEAD as usize];
-        self.identification = self.identification.wrapping_add(1);
+        // Only a packet that may be fragmented shows its identification; the others leave it to those.
+        if packet(mbuf).get(FLAGS).is_some_and(|flags| flags & DONT_FRAGMENT == 0) {
+            self.identification = self.identification.wrapping_add(1);
+        }
         way.outer.write(&mut outer, packet(mbuf), self.identification);
         let Some(_) = mbuf.prepend(outer.len()) else { return false };
         let Some(room) = packet_mut(mbuf).first_chunk_mut() else { return false };
@@ -179,8 +182,11 @@ impl Pipeline {
             out.transmit(port, fragment);
             sent += 1;
         }
+        if sent == 0 {
+            return self.give_up(DropReason::Ipv4Malformed, mbuf);
+        }
         // Of n fragments one stands for the packet itself: received + created = sent + dropped.
-        self.counters.worker.fragments_created.add(sent.saturating_sub(1));
+        self.counters.worker.fragments_created.add(sent - 1);
         self.release(mbuf);
         Verdict::Forwarded { port }
     }

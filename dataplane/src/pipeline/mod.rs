@@ -86,18 +86,10 @@ impl Pipeline {
         let limiter = Limiter::new(settings.answer_rate, now);
         let cursors = Cursors::new(settings.worker, directory.services.len() as u32);
         let batch = Batch::default();
-        let mut pipeline = Self {
-            settings,
-            connections,
-            cursors,
-            directory,
-            tables,
-            counters,
-            limiter,
-            batch,
-            now,
-            identification: 0,
-        };
+        // Workers that send to one real begin apart.
+        let identification = settings.worker.wrapping_mul(u16::MAX / settings.workers.max(1));
+        let mut pipeline =
+            Self { settings, connections, cursors, directory, tables, counters, limiter, batch, now, identification };
         pipeline.set_timeouts();
         pipeline
     }

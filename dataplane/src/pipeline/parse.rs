@@ -60,6 +60,8 @@ pub enum Parsed {
     Arp,
     /// A fragment of an IPv4 packet.
     Fragment {
+        /// Source address, host byte order.
+        source: u32,
         /// Destination address, host byte order.
         destination: u32,
     },
@@ -103,7 +105,7 @@ fn parse_ipv4(packet: &[u8], key: &mut HashKey) -> Parsed {
     }
     let destination = header.destination().to_bits();
     if header.is_fragment() {
-        return Parsed::Fragment { destination };
+        return Parsed::Fragment { source: header.source().to_bits(), destination };
     }
     let (protocol, tcp_flags) = match header.protocol() {
         6 => match tcp::Tcp::parse(header.payload()) {

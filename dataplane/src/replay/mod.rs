@@ -9,7 +9,7 @@ use crate::connection::{Accounts, ConnectionTable};
 use crate::counters::Counters;
 use crate::pipeline::{Origin, Output, Pipeline, Settings};
 use crate::publisher::Publisher;
-use crate::setup;
+use crate::setup::{self, PortReality};
 use capture::{Frame, Inputs, OutputFile};
 use config::{Machine, Services};
 use link::region::DataplaneLink;
@@ -189,8 +189,9 @@ fn write_connections(path: &Path, replay: &mut Replay) -> Result<(), ReplayError
     written.map_err(|error| ReplayError::file("write", path, error))
 }
 
-fn mac_of(index: usize, port: &config::Port) -> [u8; 6] {
-    port.mac.map_or_else(|| setup::replay_mac(index), |mac| mac.0)
+fn port_reality((index, port): (usize, &config::Port)) -> PortReality {
+    let mac = port.mac.map_or_else(|| setup::replay_mac(index), |mac| mac.0);
+    PortReality { mac, mtu: port.mtu, driver: "capture file".to_owned() }
 }
 
 /// Services that take effect in the course of a replay.
@@ -238,11 +239,10 @@ impl Replay {
         eal.map_err(ReplayError::dpdk)?;
         let pool_options = MempoolOptions { mbufs: MBUFS, cache: 0, data_room: MAX_FRAME, socket: -1 };
         let pool = Mempool::new("replay", pool_options).map_err(ReplayError::dpdk)?;
-        let macs: Vec<[u8; 6]> = machine.ports.iter().enumerate().map(|(index, port)| mac_of(index, port)).collect();
-        let drivers = vec!["capture file".to_owned(); macs.len()];
-        let descriptions = setup::port_descriptions(machine, &macs, &drivers);
+        let real: Vec<PortReality> = machine.ports.iter().enumerate().map(port_reality).collect();
+        let descriptions = setup::port_descriptions(machine, &real);
         let link = DataplaneLink::private(&setup::layout(machine, 1), &descriptions).map_err(ReplayError::dpdk)?;
-        let mut publisher = Publisher::new(setup::port_interfaces(machine, &macs), link.directory(), 0);
+        let mut publisher = Publisher::new(setup::port_interfaces(machine, &real), link.directory(), 0);
         publisher
             .apply_next_hops(1, &setup::static_next_hops(machine))
             .map_err(|(reason, _)| refused(&options.config, reason))?;
@@ -250,12 +250,12 @@ impl Replay {
         let accounts = Accounts::new(link.directory().reals.clone());
         let (connections, _) =
             ConnectionTable::create(0, machine.dataplane.connections, -1, accounts, 0).map_err(ReplayError::dpdk)?;
-        let counters = Counters::of_worker(&link, 0, macs.len() as u16)
+        let counters = Counters::of_worker(&link, 0, real.len() as u16)
             .ok_or_else(|| ReplayError::dpdk("the counters' region is too small"))?;
         let settings = Settings {
             worker: 0,
             workers: 1,
-            ports: setup::port_facts(machine, &macs),
+            ports: setup::port_facts(machine, &real),
             unmatched: machine.dataplane.unmatched,
             answer_rate: machine.dataplane.reject_rate,
         };

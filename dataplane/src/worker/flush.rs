@@ -6,8 +6,9 @@ use link::model::Protocol;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// Slab entries looked at in one round of the poll loop.
+/// Slab entries looked at in one round of the poll loop, and connections removed: a removal takes about a microsecond.
 const STEP: u32 = 256;
+const REMOVALS: u32 = 32;
 
 /// The mailbox between main lcore and one worker. The main lcore writes the filter, then the ticket; the worker, when
 /// it is through, the number removed, then the ticket it has done.
@@ -98,7 +99,10 @@ impl FlushProgress {
     fn remove_some(&mut self, ticket: u32, mailbox: &FlushBox, connections: &mut ConnectionTable) {
         let filter = mailbox.filter();
         let end = self.next.saturating_add(STEP).min(connections.capacity());
-        for index in self.next..end {
+        let mut removals = 0;
+        while self.next < end && removals < REMOVALS {
+            let index = self.next;
+            self.next += 1;
             let wanted = connections
                 .connection(index)
                 .and_then(|connection| connection.row(0, 0))
@@ -106,10 +110,10 @@ impl FlushProgress {
             if wanted {
                 connections.remove(index);
                 self.removed += 1;
+                removals += 1;
             }
         }
-        self.next = end;
-        if end == connections.capacity() {
+        if self.next == connections.capacity() {
             mailbox.removed.store(self.removed, Ordering::Relaxed);
             mailbox.done.store(ticket, Ordering::Release);
             self.done = ticket;

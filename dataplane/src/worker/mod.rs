@@ -79,7 +79,7 @@ impl Worker {
         self
     }
 
-    /// One burst from each input.
+    /// One burst from each queue, and what others hand over.
     #[inline]
     fn breathe(&mut self, burst: &mut Burst) -> usize {
         let mut packets = 0;
@@ -91,8 +91,12 @@ impl Worker {
             }
         }
         if let Some(inbox) = &mut self.inbox {
-            let received = inbox.dequeue(burst);
-            if received > 0 {
+            // As much as the other workers can have received for this one meanwhile.
+            for _ in 0..self.queues.len().max(1) {
+                let received = inbox.dequeue(burst);
+                if received == 0 {
+                    break;
+                }
                 self.pipeline.process(burst, Origin::Worker, &mut self.exits);
                 packets += received;
             }

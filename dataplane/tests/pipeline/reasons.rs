@@ -49,6 +49,8 @@ fn meet(reason: DropReason, pool: &Mempool) -> Option<WorkerTotals> {
         DropReason::IcmpMalformed => vec![(WAN, icmp_error().bad_checksum().bytes())],
         DropReason::IcmpNoConnection => vec![(WAN, icmp_error().bytes())],
         DropReason::NoKernelPath => vec![(LAN, lan().ipv4("172.16.0.2", "8.8.8.8").udp(1, 53).bytes())],
+        DropReason::MartianSource => vec![(WAN, wan().ipv4(VIP, VIP).tcp(1000, 80).syn().bytes())],
+        DropReason::NotOwner => return Some(handed_to_the_wrong_worker(pool)),
         DropReason::MtuTooSmall => return Some(small_mtu(pool)),
         DropReason::RealRemoved => return Some(removed_real(pool)),
         DropReason::NoHeadroom => return Some(no_headroom(pool)),
@@ -160,4 +162,16 @@ fn full_rings(pool: &Mempool, count: u16, frame: Frame) -> WorkerTotals {
     workers.settle();
     workers.assert_conserved();
     totals
+}
+
+/// A worker whose tables lack the VIP takes a SYN to it for a reply, and hands it to the owner of the VIP's own port.
+fn handed_to_the_wrong_worker(pool: &Mempool) -> WorkerTotals {
+    let mut rig = Rig::new(1, rig::machine(2, 64));
+    let mut out = Kept::new(pool);
+    for port in 1000..1064 {
+        let mut burst = Burst::new();
+        burst.push(mbuf(pool, WAN, &tcp(port, 80).syn().bytes())).expect("room for one");
+        rig.pipelines[0].process(&mut burst, Origin::Worker, &mut out);
+    }
+    rig.totals()
 }

@@ -6,7 +6,7 @@ use dataplane::connection::{Accounts, ConnectionTable};
 use dataplane::counters::Counters;
 use dataplane::pipeline::{Output, Pipeline, Settings};
 use dataplane::publisher::Publisher;
-use dataplane::setup;
+use dataplane::setup::{self, PortReality};
 use link::counters::WorkerTotals;
 use link::message::ConnectionRow;
 use link::region::DataplaneLink;
@@ -131,11 +131,12 @@ impl Rig {
     /// `number` tells the directors of one process apart.
     pub(crate) fn new(number: u16, machine: Machine) -> Self {
         let workers = machine.dataplane.workers.len() as u16;
-        let macs: Vec<[u8; 6]> = machine.ports.iter().filter_map(|port| Some(port.mac?.0)).collect();
-        let drivers = vec!["none".to_owned(); macs.len()];
-        let descriptions = setup::port_descriptions(&machine, &macs, &drivers);
+        let reality =
+            |port: &config::Port| Some(PortReality { mac: port.mac?.0, mtu: port.mtu, driver: "none".to_owned() });
+        let real: Vec<PortReality> = machine.ports.iter().filter_map(reality).collect();
+        let descriptions = setup::port_descriptions(&machine, &real);
         let link = DataplaneLink::private(&setup::layout(&machine, workers), &descriptions).unwrap();
-        let mut publisher = Publisher::new(setup::port_interfaces(&machine, &macs), link.directory(), 0);
+        let mut publisher = Publisher::new(setup::port_interfaces(&machine, &real), link.directory(), 0);
         publisher.apply_next_hops(1, &setup::static_next_hops(&machine)).unwrap();
         publisher.apply_services(1, &services(0).table(), 0).unwrap();
         let pipelines = (0..workers)
@@ -146,11 +147,11 @@ impl Rig {
                 let settings = Settings {
                     worker,
                     workers,
-                    ports: setup::port_facts(&machine, &macs),
+                    ports: setup::port_facts(&machine, &real),
                     unmatched: machine.dataplane.unmatched,
                     answer_rate: machine.dataplane.reject_rate,
                 };
-                let counters = Counters::of_worker(&link, worker, macs.len() as u16).unwrap();
+                let counters = Counters::of_worker(&link, worker, real.len() as u16).unwrap();
                 Pipeline::new(settings, table.unwrap().0, counters, publisher.tables(), link.directory(), 0)
             })
             .collect();
