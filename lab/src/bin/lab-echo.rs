@@ -108,10 +108,12 @@ fn greet_connections(name: &str, listener: &TcpListener) {
 
 fn ask(protocol: Transport, address: SocketAddrV4, count: usize, pause: Duration) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    for _ in 0..count {
+    // Kept open to the end, so that no two have the same port.
+    let sockets: Vec<UdpSocket> = (0..count).map(|_| UdpSocket::bind("0.0.0.0:0")).collect::<io::Result<_>>()?;
+    for socket in &sockets {
         let start = Instant::now();
         let answer = match protocol {
-            Transport::Udp => ask_udp(address),
+            Transport::Udp => ask_udp(socket, address),
             Transport::Tcp => read_greeting(address),
         };
         let seconds = start.elapsed().as_secs_f64();
@@ -124,8 +126,7 @@ fn ask(protocol: Transport, address: SocketAddrV4, count: usize, pause: Duration
     Ok(())
 }
 
-fn ask_udp(address: SocketAddrV4) -> io::Result<String> {
-    let socket = UdpSocket::bind("0.0.0.0:0")?;
+fn ask_udp(socket: &UdpSocket, address: SocketAddrV4) -> io::Result<String> {
     socket.connect(address)?;
     socket.set_read_timeout(Some(LIMIT))?;
     socket.send(b"which")?;
