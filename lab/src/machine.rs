@@ -32,6 +32,9 @@ pub struct Machine {
     pub connections: u32,
     /// What a worker does between empty polls: `spin`, `pause` or `sleep`.
     pub idle: String,
+    /// Whether the ports have kernel interfaces. Without, the dataplane answers ARP itself, and next hops are those of
+    /// `more`.
+    pub kernel_path: bool,
     /// MTU of both ports, bytes.
     pub mtu: u16,
     /// Further lines of the `[dataplane]` table.
@@ -53,6 +56,7 @@ impl Machine {
             eal: Vec::new(),
             connections: 100_000,
             idle: "sleep".into(),
+            kernel_path: true,
             mtu: 1500,
             dataplane: String::new(),
             more: String::new(),
@@ -74,6 +78,11 @@ impl fmt::Display for Machine {
         let mut eal = self.memory.eal_arguments(self.memory_mib);
         eal.extend(["--file-prefix".into(), self.name.clone()]);
         eal.extend(self.eal.iter().cloned());
+        let kernel_interface = |name: &str| match self.kernel_path {
+            true => format!("kernel_interface = {name:?}"),
+            false => String::new(),
+        };
+        let (wan_kernel, lan_kernel) = (kernel_interface(WAN_KERNEL_INTERFACE), kernel_interface(LAN_KERNEL_INTERFACE));
         let (link, socket) = (link.display().to_string(), socket.display().to_string());
         write!(
             f,
@@ -90,7 +99,7 @@ name = "wan"
 device = "net_tap0,iface={WAN_CABLE}"
 mac = "02:00:00:00:01:01"
 addresses = ["{DIRECTOR_WAN}/24"]
-kernel_interface = "{WAN_KERNEL_INTERFACE}"
+{wan_kernel}
 mtu = {mtu}
 
 [[port]]
@@ -98,7 +107,7 @@ name = "lan"
 device = "net_tap1,iface={LAN_CABLE}"
 mac = "02:00:00:00:01:02"
 addresses = ["{DIRECTOR_LAN}/24"]
-kernel_interface = "{LAN_KERNEL_INTERFACE}"
+{lan_kernel}
 mtu = {mtu}
 
 [control]

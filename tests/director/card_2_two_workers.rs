@@ -4,7 +4,7 @@ use std::net::SocketAddrV4;
 
 use lab::{DIRECT_VIP, Lab, NAT_VIP, PAPER_SERVICES, Result, TUNNEL_VIP};
 
-use crate::support::{LIMIT, ask, assert_served, number, shares, url};
+use crate::support::{LIMIT, ask, assert_served, connections, number, shares, url};
 
 const REQUESTS: usize = 120;
 
@@ -28,6 +28,16 @@ fn connections_are_handed_to_their_owner_and_served_in_every_method() -> Result<
         assert_near(&shares(&answers), weights);
     }
     assert_served(&lab.client().ask_udp(SocketAddrV4::new(NAT_VIP, 7), 30)?);
+
+    // Lists and counts are of both.
+    let count = connections(&lab, "--protocol tcp")?;
+    let listed = ask(&lab, "connection list --protocol tcp")?;
+    let of = |worker: u64| {
+        listed.as_array().into_iter().flatten().filter(|row| number(&row["worker"]) == worker).count() as u64
+    };
+    assert!(of(0) > 50 && of(1) > 50 && of(0) + of(1) == count, "{} and {} of {count}", of(0), of(1));
+    lab.sluice_ok(["connection", "flush", "--protocol", "tcp"])?;
+    assert_eq!(connections(&lab, "--protocol tcp")?, 0);
 
     let stats = ask(&lab, "stats")?;
     let workers = stats["totals"]["workers"].as_array().expect("a list");

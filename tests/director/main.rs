@@ -5,6 +5,7 @@
 mod support;
 
 mod card_2_end;
+mod card_2_no_kernel_path;
 mod card_2_ports_that_do_not_start;
 mod card_2_two_workers;
 mod card_5_both_die;
