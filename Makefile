@@ -35,7 +35,7 @@ test:
 	@grep -rn --include='*.rs' '#\[ignore = ' */src */tests tests | sed 's/^\([^:]*\):[0-9]*: *#\[ignore = "\(.*\)"\]/  skipped: \1: \2/' || echo "  nothing"
 
 lint:
-	@./setup.sh demo
+	@./setup.sh lint
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --workspace --exclude sluice

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what Sluice's build, demo and tests need on Debian 12 and is not there yet; says what it installs.
-# Usage: ./setup.sh [demo|test]   (default: test, which needs a little more than demo)
+# Usage: ./setup.sh [demo|test|lint|all]   (default: test, which needs a little more than demo)
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -8,6 +8,8 @@ purpose=${1:-test}
 build_packages=(gcc libc6-dev make pkg-config libdpdk-dev dpdk libclang-dev)
 network_packages=(iproute2 procps curl nginx-light)
 test_packages=(socat iputils-ping)
+# The newest that Rust 1.90 builds.
+nextest=0.9.128
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
@@ -48,10 +50,10 @@ install_packages() {
 }
 
 check_rust() {
-    command -v cargo > /dev/null || fail "cargo not found: install Rust (https://rustup.rs), 1.85 or later"
+    command -v cargo > /dev/null || fail "cargo not found: install Rust (https://rustup.rs), 1.90 or later"
     local version
     version=$(rustc --version | cut -d' ' -f2)
-    printf '1.85.0\n%s\n' "$version" | sort -CV || fail "Rust $version is too old: 1.85 or later is needed (rustup update)"
+    printf '1.90.0\n%s\n' "$version" | sort -CV || fail "Rust $version is too old: 1.90 or later is needed (rustup update)"
 }
 
 check_kernel() {
@@ -62,7 +64,7 @@ check_kernel() {
 
 check_rust
 packages=("${build_packages[@]}" "${network_packages[@]}")
-[ "$purpose" = test ] && packages+=("${test_packages[@]}")
+if [[ $purpose = @(test|all) ]]; then packages+=("${test_packages[@]}"); fi
 mapfile -t missing < <(missing_packages "${packages[@]}")
 if [ ${#missing[@]} -gt 0 ]; then
     command -v apt-get > /dev/null || fail "this is not Debian: install what Debian calls ${missing[*]} and run this again"
@@ -73,8 +75,13 @@ pkg-config --exists 'libdpdk >= 22.11' || fail "DPDK 22.11 or later is needed, p
 check_kernel
 
 # EAL starts once a process, so the tests need a runner that gives each test a process of its own.
-if [ "$purpose" = test ] && ! cargo nextest --version > /dev/null 2>&1; then
-    say "installing cargo-nextest (built from source, some minutes)"
-    cargo install --quiet --locked cargo-nextest
+if [[ $purpose = @(test|all) ]] && ! cargo nextest --version > /dev/null 2>&1; then
+    say "installing cargo-nextest $nextest (built from source, some minutes)"
+    cargo install --quiet --locked --version "$nextest" cargo-nextest
+fi
+if [[ $purpose = @(lint|all) ]] && ! { cargo fmt --version && cargo clippy --version; } > /dev/null 2>&1; then
+    command -v rustup > /dev/null || fail "cargo fmt or cargo clippy is missing, and there is no rustup to add them"
+    say "adding rustfmt and clippy to the toolchain"
+    rustup component add rustfmt clippy
 fi
 say "everything for 'make $purpose' is there"
