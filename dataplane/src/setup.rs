@@ -12,7 +12,8 @@ const CONNECTION_BYTES: u64 = 256;
 
 /// EAL arguments of a process that needs no device and no hugepages: a replay.
 pub fn private_eal_arguments(connections: u32) -> Vec<String> {
-    let mut arguments: Vec<String> = ["--no-huge", "--no-pci", "--in-memory", "-m"].map(str::to_owned).into();
+    let mut arguments: Vec<String> =
+        ["--no-huge", "--no-pci", "--in-memory", "--no-telemetry", "-m"].map(str::to_owned).into();
     arguments.push(megabytes(connections).to_string());
     arguments
 }

@@ -89,6 +89,7 @@ fn frames_verdicts_and_connections_are_written() {
         ],
     );
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!((&output.stdout[..], &*String::from_utf8_lossy(&output.stderr)), (&[][..], ""), "nothing to say");
     let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
     let mut reader = PcapReader::new(File::open(folder.path().join("server.pcap")).unwrap()).unwrap();
     let packet = reader.next_packet().unwrap().unwrap();
