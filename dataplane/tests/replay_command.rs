@@ -116,6 +116,15 @@ fn port_that_is_not_in_the_config_is_refused_with_those_that_are() {
 }
 
 #[test]
+fn two_files_for_one_port_are_refused_and_one_for_each_is_fine() {
+    let folder = folder();
+    let (code, line) = refusal(&folder, &["--in=wan=client.pcap", "--out=lan=a.pcap", "--out=lan=b.pcap"]);
+    assert_eq!(code, Some(1));
+    assert_eq!(line, "sluice-dataplane: --out lan: given twice; the frames of a port go to one file");
+    assert!(replay(&folder, &["--in=wan=client.pcap", "--out=lan=a.pcap", "--out=wan=b.pcap"]).status.success());
+}
+
+#[test]
 fn capture_that_is_missing_or_not_of_ethernet_is_refused() {
     let folder = folder();
     let (code, line) = refusal(&folder, &["--in=wan=missing.pcap"]);

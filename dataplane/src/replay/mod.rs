@@ -62,6 +62,12 @@ pub enum ReplayError {
         /// The file that has them.
         config: String,
     },
+    /// Two files for what leaves on one port.
+    #[error("--out {name}: given twice; the frames of a port go to one file")]
+    OutputTwice {
+        /// The port.
+        name: String,
+    },
     /// A file.
     #[error("cannot {action} {path}: {reason}")]
     File {
@@ -114,6 +120,7 @@ pub fn run(options: &ReplayOptions) -> Result<(), ReplayError> {
     let ports = |option, files: &[(String, PathBuf)]| resolve_ports(&machine, options, option, files);
     let mut inputs = Inputs::open(&ports("in", &options.inputs)?)?;
     let outputs = ports("out", &options.outputs)?;
+    refuse_twice(&options.outputs)?;
     let mut files: Vec<Option<OutputFile>> = machine.ports.iter().map(|_| None).collect();
     for (port, path) in &outputs {
         if let Some(file) = files.get_mut(usize::from(*port)) {
@@ -166,6 +173,15 @@ fn resolve_ports(
             }),
         })
         .collect()
+}
+
+/// Frames of a port go to one file.
+fn refuse_twice(outputs: &[(String, PathBuf)]) -> Result<(), ReplayError> {
+    let is_first = |at: usize, name: &String| outputs.iter().position(|(other, _)| other == name) == Some(at);
+    match outputs.iter().enumerate().find(|(at, (name, _))| !is_first(*at, name)) {
+        Some((_, (name, _))) => Err(ReplayError::OutputTwice { name: name.clone() }),
+        None => Ok(()),
+    }
 }
 
 fn create(path: &Path) -> Result<BufWriter<File>, ReplayError> {
