@@ -34,7 +34,7 @@ pub enum Code {
     Usage,
     /// It names a service, real or file that does not exist.
     NotFound,
-    /// The dataplane is not running or did not answer in time.
+    /// The dataplane is not running, did not answer in time, or can't be controlled by this sluiced.
     Unavailable,
 }
 

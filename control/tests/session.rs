@@ -3,7 +3,9 @@
 mod support;
 
 use control::protocol::Code;
+use link::ControlLink;
 use link::message::Refusal;
+use std::time::Duration;
 use support::{FakeDataplane, SERVICES, Site, eventually};
 
 const REMOVE: &str = r#"{"command":"real_remove","service":"web","address":"172.16.0.2:80"}"#;
@@ -157,7 +159,7 @@ fn a_kill_in_the_middle_of_a_transaction_leaves_the_old_table_and_the_next_sluic
     eventually("the transaction is under way", || {
         site.path("run/control.sock.running-next.toml").exists().then_some(())
     });
-    std::thread::sleep(std::time::Duration::from_millis(100));
+    std::thread::sleep(Duration::from_millis(100));
     sluiced.kill();
     dataplane.shared().frozen = false;
     site.write_services(SERVICES);
@@ -167,6 +169,96 @@ fn a_kill_in_the_middle_of_a_transaction_leaves_the_old_table_and_the_next_sluic
     assert_eq!((status["reals"].as_u64(), status["dataplane"]["services_generation"].as_u64()), (Some(2), Some(1)));
     assert_eq!(dataplane.applied(), 1, "the half of a transaction did nothing");
     assert_eq!(site.ask(ADD)["generation"], 2);
+}
+
+#[test]
+fn a_change_sent_before_sluiced_knows_what_runs_waits_and_is_made_to_that() {
+    let site = Site::new();
+    let dataplane = FakeDataplane::start(&site.link());
+    let sluiced = site.start();
+    site.connected();
+    dataplane.table(1);
+    site.ask(REMOVE);
+    sluiced.kill();
+    dataplane.shared().frozen = true;
+
+    let _sluiced = site.start();
+    let (mut add, mut reload) = (site.client(), site.client());
+    add.send(ADD);
+    reload.send(r#"{"command":"reload","dry_run":true}"#);
+    reload.receive().1.expect("what changes nothing does not wait");
+    std::thread::sleep(Duration::from_millis(300));
+    dataplane.shared().frozen = false;
+    assert_eq!(add.receive().1.expect("done")["generation"], 3);
+    assert_eq!(reals_of_web(&dataplane.table(3).1), ["172.16.0.3:8000", "172.16.0.4:80"], "the removed one stays away");
+}
+
+#[test]
+fn a_change_without_an_answer_is_neither_lost_nor_mixed_up_with_the_next() {
+    let site = Site::new();
+    let dataplane = FakeDataplane::start(&site.link());
+    let sluiced = site.start();
+    site.connected();
+    dataplane.table(1);
+    dataplane.shared().frozen = true;
+    let (code, message) = site.refused(REMOVE);
+    assert_eq!(code, Code::Unavailable);
+    assert!(message.contains("may or may not be in force"), "{message}");
+    // The dataplane still has the first one in its ring.
+    let mut add = site.client();
+    add.send(ADD);
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(site.ask(r#"{"command":"status"}"#)["dataplane"]["connected"], false);
+    dataplane.shared().frozen = false;
+    assert_eq!(add.receive().1.expect("done")["generation"], 3);
+    assert_eq!(reals_of_web(&dataplane.table(3).1), ["172.16.0.3:8000", "172.16.0.4:80"], "both are in force");
+    assert!(!sluiced.log().contains("the dataplane ended"), "it did not");
+}
+
+#[test]
+fn a_dataplane_that_another_sluiced_has_is_not_changed_now_nor_later() {
+    let site = Site::new();
+    let dataplane = FakeDataplane::start(&site.link());
+    let other = ControlLink::attach(&site.link()).expect("attached first");
+    let _sluiced = site.start();
+    let (code, message) = site.refused(REMOVE);
+    assert_eq!(code, Code::Unavailable);
+    assert!(
+        message.starts_with("Nothing is changed: ") && message.contains("another sluiced is attached"),
+        "{message}"
+    );
+    let (code, _) = site.refused(r#"{"command":"reload"}"#);
+    assert_eq!(code, Code::Unavailable);
+    assert_eq!(site.ask(r#"{"command":"status"}"#)["reals"], 2, "nothing is adopted");
+    assert_eq!(dataplane.applied(), 0);
+    drop(other);
+    site.connected();
+    assert_eq!(reals_of_web(&dataplane.table(1).1), ["172.16.0.2:80", "172.16.0.3:8000"]);
+    assert_eq!(site.ask(REMOVE)["in_force"], true, "the ordinary case");
+}
+
+#[test]
+fn a_change_made_without_a_dataplane_outlives_a_restart_of_sluiced_until_it_is_in_force() {
+    let site = Site::new();
+    let sluiced = site.start();
+    assert_eq!(site.ask(REMOVE)["in_force"], false);
+    sluiced.kill();
+    let sluiced = site.start();
+    let status = site.ask(r#"{"command":"status"}"#);
+    assert_eq!(status["differences"], serde_json::json!(["+ real 172.16.0.2:80 of web, nat, weight 1"]));
+    let dataplane = FakeDataplane::start(&site.link());
+    assert_eq!(reals_of_web(&dataplane.table(1).1), ["172.16.0.3:8000"]);
+    site.connected();
+    site.ask(ADD);
+    sluiced.kill();
+    drop(dataplane);
+
+    let _sluiced = site.start();
+    assert_eq!(
+        site.ask(r#"{"command":"status"}"#)["reals"],
+        2,
+        "what had been in force is the dataplane's, which is gone"
+    );
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //! `<socket>.running.toml`, a services file whose first lines say which dataplane (instance) and which generation it is.
 //!
 //! A change is written as `<socket>.running-next.toml` before it is sent, and takes the first name once it is applied.
-//! Whichever moment sluiced dies at, one of the two files is what the dataplane has.
+//! Whichever moment sluiced dies at, one of the two files is what the dataplane has. What was changed while no dataplane
+//! ran is saved as [`Version::UNSENT`].
 
 use config::Services;
 use std::fs::{self, File, OpenOptions};
@@ -22,6 +23,11 @@ pub struct Version {
     pub instance: u64,
     /// The generation of its service table.
     pub generation: u64,
+}
+
+impl Version {
+    /// Changed while no dataplane ran: waits for the next one. No dataplane has instance 0 at generation 0.
+    pub const UNSENT: Self = Self { instance: 0, generation: 0 };
 }
 
 /// The two files.
@@ -62,7 +68,18 @@ impl Saved {
         let _ = fs::remove_file(self.path("running-next.toml"));
     }
 
-    /// The table saved as this version, if there is one that can be read.
+    /// What is saved is not what runs: a later run must not take it for that.
+    pub fn forget(&self) {
+        self.withdraw();
+        if let Err(error) = fs::remove_file(self.path("running.toml"))
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            log::warn!("{} can't be removed: {error}", self.path("running.toml").display());
+        }
+    }
+
+    /// The table saved as this version, if there is one that can be read. One that was only announced is confirmed by
+    /// that, so that the next announcement does not overwrite it.
     pub fn find(&self, version: Version) -> Option<Services> {
         for name in ["running.toml", "running-next.toml"] {
             let Ok(text) = fs::read_to_string(self.path(name)) else { continue };
@@ -70,7 +87,14 @@ impl Saved {
                 continue;
             }
             match Services::parse(&text, name) {
-                Ok(services) => return Some(services),
+                Ok(services) => {
+                    if name == "running-next.toml"
+                        && let Err(error) = self.confirm()
+                    {
+                        log::warn!("the running table can't be saved: {error}");
+                    }
+                    return Some(services);
+                }
                 Err(error) => log::warn!("saved running table not used: {error}"),
             }
         }
@@ -122,12 +146,16 @@ mod tests {
         assert_eq!(saved.find(version), None);
         saved.announce(version, &services).expect("written");
         assert_eq!(saved.find(version), Some(services.clone()), "killed before the dataplane's answer was read");
-        saved.confirm().expect("renamed");
         saved.announce(Version { generation: 4, ..version }, &Services::default()).expect("written");
-        assert_eq!(saved.find(version), Some(services), "killed before the commit was sent");
+        assert_eq!(saved.find(version), Some(services.clone()), "killed before the commit was sent");
+        saved.announce(version, &services).expect("written");
+        saved.confirm().expect("renamed");
+        assert_eq!(saved.find(version), Some(services), "the ordinary case");
         assert_eq!(saved.find(Version { instance: 1, ..version }), None, "another run of the dataplane");
         let mode = fs::metadata(saved.path("running.toml")).expect("the file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+        saved.forget();
+        assert_eq!(saved.find(version), None);
         fs::remove_dir_all(saved.socket.parent().expect("its directory")).expect("removed");
     }
 

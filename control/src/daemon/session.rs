@@ -23,7 +23,7 @@ const IDLE: Duration = Duration::from_millis(50);
 /// Between two checks that the dataplane lives.
 const CHECK: Duration = Duration::from_millis(100);
 /// How long a full ring may stay full, and a question unanswered.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why the dataplane did not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +46,15 @@ impl From<SessionError> for Failure {
         let first = letters.next().map(|letter| letter.to_ascii_uppercase());
         Self::unavailable(first.into_iter().chain(letters).chain(['.']).collect::<String>())
     }
+}
+
+/// Why a session is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// The dataplane does not run any more.
+    DataplaneEnded,
+    /// It was let go from here: [`Session::detach`].
+    LetGo,
 }
 
 /// How a transaction ended.
@@ -147,16 +156,16 @@ impl Session {
     }
 
     /// Passes replies on until the dataplane ends or the session is let go.
-    pub async fn pump(&self) {
+    pub async fn pump(&self) -> Over {
         let mut checked = Instant::now();
         loop {
             let busy = {
                 let mut attached = self.attached.borrow_mut();
-                let Some(attached) = attached.as_mut() else { return };
+                let Some(attached) = attached.as_mut() else { return Over::LetGo };
                 if checked.elapsed() >= CHECK {
                     checked = Instant::now();
                     if !attached.link.dataplane_is_alive() {
-                        return;
+                        return Over::DataplaneEnded;
                     }
                 }
                 attached.drain(&self.wanted);

@@ -3,15 +3,17 @@
 use super::kernel;
 use super::running::differences;
 use super::saved::{Saved, Version};
-use super::session::{Session, SessionError, Verdict};
+use super::session::{PATIENCE, Session, SessionError, Verdict};
 use crate::protocol::{Changed, Failure};
 use config::{Machine, Services};
+use link::Viewer;
 use link::message::{Refusal, Table};
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Instant;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::time::timeout;
 
 /// The control process.
 pub struct Daemon {
@@ -32,9 +34,23 @@ pub struct Daemon {
     unsent: Cell<bool>,
     saved: Saved,
     changing: Mutex<()>,
+    /// The last transaction whose answer was not heard: its generation is never given to other contents.
+    doubtful: Cell<Option<Version>>,
     refusal: RefCell<Option<String>>,
-    not_ours: RefCell<Option<String>>,
-    connected: Cell<bool>,
+    standing: watch::Sender<Standing>,
+}
+
+/// How sluiced stands with the dataplane. Decides what becomes of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Not looked for yet, or attached and not yet known to run the running services: changes wait.
+    Unsettled,
+    /// None runs: changes are kept until one does.
+    Absent,
+    /// One is there that can't be controlled from here, for this reason: changes are not done.
+    NotOurs(String),
+    /// It answers, and its table has been brought together with the running services: changes are sent.
+    Settled,
 }
 
 /// Where a change ended up.
@@ -54,23 +70,31 @@ impl Daemon {
     ) -> Self {
         let session = Session::new(&machine.control.link, kernel.wanted.clone());
         let saved = Saved::beside(&machine.control.socket);
-        let daemon = Self {
+        let (services, unsent) = match saved.find(Version::UNSENT) {
+            Some(kept) => {
+                let differ = differences(&services, &kept).len();
+                log::info!(
+                    "changes made while no dataplane ran are kept, {differ} differences to the file; a reload takes the file"
+                );
+                (kept, true)
+            }
+            None => (services, false),
+        };
+        Self {
             machine,
             machine_file: machine_file.to_owned(),
             services_file: services_file.to_owned(),
             started: Instant::now(),
             session,
             kernel,
-            running: RefCell::new(Rc::new(Services::default())),
-            unsent: Cell::new(false),
+            running: RefCell::new(Rc::new(services)),
+            unsent: Cell::new(unsent),
             saved,
             changing: Mutex::new(()),
+            doubtful: Cell::new(None),
             refusal: RefCell::new(None),
-            not_ours: RefCell::new(None),
-            connected: Cell::new(false),
-        };
-        daemon.adopt(services);
-        daemon
+            standing: watch::Sender::new(Standing::Unsettled),
+        }
     }
 
     /// The running services.
@@ -78,14 +102,23 @@ impl Daemon {
         Rc::clone(&self.running.borrow())
     }
 
-    /// Whether the dataplane has answered our hello.
+    /// Whether the dataplane answers and changes are sent to it.
     pub fn is_connected(&self) -> bool {
-        self.connected.get()
+        *self.standing.borrow() == Standing::Settled
     }
 
-    /// Notes whether the dataplane answers.
-    pub fn set_connected(&self, connected: bool) {
-        self.connected.set(connected);
+    /// Notes how sluiced stands with the dataplane.
+    pub fn set_standing(&self, standing: Standing) {
+        if standing == Standing::Absent {
+            self.publish_needs();
+        }
+        self.standing.send_replace(standing);
+    }
+
+    /// Ends the session; the next one finds out what the dataplane runs. Until then changes wait.
+    pub fn let_go(&self) {
+        self.set_standing(Standing::Unsettled);
+        self.session.detach();
     }
 
     /// Why the last transaction was refused, in words, if it was.
@@ -95,12 +128,10 @@ impl Daemon {
 
     /// Why a dataplane that is there can't be controlled from here: another sluiced has it, or it is of another version.
     pub fn not_ours(&self) -> Option<String> {
-        self.not_ours.borrow().clone()
-    }
-
-    /// Notes whether, and why, the dataplane can't be controlled from here.
-    pub fn set_not_ours(&self, why: Option<String>) {
-        *self.not_ours.borrow_mut() = why;
+        match &*self.standing.borrow() {
+            Standing::NotOurs(why) => Some(why.clone()),
+            _ => None,
+        }
     }
 
     /// Loads the services file and makes it the running table.
@@ -143,15 +174,17 @@ impl Daemon {
     }
 
     /// Changes the running services: `edit` works on a copy, which takes their place once the dataplane has it. Where
-    /// there is no dataplane it takes their place at once, and the dataplane gets it when it starts.
+    /// no dataplane runs it takes their place at once, outlives a restart of sluiced, and the dataplane gets it when it
+    /// starts. While it is not known what the dataplane runs the change waits.
     ///
     /// # Errors
-    /// Those of `edit`; or the dataplane refuses. The running table stays.
+    /// Those of `edit`; the dataplane refuses; unavailable: it can't be controlled from here or does not answer. The
+    /// running table stays.
     pub async fn change(
         &self,
         edit: impl FnOnce(&mut Services) -> Result<String, Failure>,
     ) -> Result<Changed, Failure> {
-        let turn = self.changing.lock().await;
+        let turn = self.turn().await?;
         let old = self.running();
         let mut new = (*old).clone();
         let mut message = edit(&mut new)?;
@@ -164,16 +197,36 @@ impl Daemon {
         let (in_force, generation) = match sent {
             Sent::InForce(generation) => (true, generation),
             Sent::Waiting => {
-                match self.not_ours() {
-                    None => message.push_str(" The dataplane is not running; it gets this when it starts."),
-                    Some(why) => message.push_str(&format!(" It is not in force: {why}.")),
-                }
+                message.push_str(" The dataplane is not running; it gets this when it starts.");
                 (false, 0)
             }
         };
         changes.iter().for_each(|line| log::info!("{line}"));
         log::info!("{message}");
         Ok(Changed { message, changes, in_force, generation })
+    }
+
+    /// Waits until it is known what becomes of a change, and until no other is under way.
+    async fn turn(&self) -> Result<MutexGuard<'_, ()>, Failure> {
+        let mut standing = self.standing.subscribe();
+        loop {
+            let settled = timeout(PATIENCE, standing.wait_for(|now| *now != Standing::Unsettled)).await.is_ok();
+            if !settled {
+                return Err(Failure::unavailable(format!(
+                    "The dataplane is there but has not answered in {} s, so nothing is changed; `sluice status` shows \
+                     whether it lives.",
+                    PATIENCE.as_secs()
+                )));
+            }
+            let turn = self.changing.lock().await;
+            match &*self.standing.borrow() {
+                Standing::Unsettled => {}
+                Standing::NotOurs(why) => {
+                    return Err(Failure::unavailable(format!("Nothing is changed: {why}.")));
+                }
+                Standing::Absent | Standing::Settled => return Ok(turn),
+            }
+        }
     }
 
     /// Brings the dataplane and the running services together after attaching: what the dataplane runs is taken over
@@ -194,19 +247,29 @@ impl Daemon {
                 Ok(())
             }
             None => {
+                // Until they are in force: a refusal, or no answer, must not make them look as if they were.
+                self.unsent.set(true);
                 let services = (*self.running()).clone();
                 match self.send(&turn, services).await? {
-                    Sent::InForce(generation) => log::info!("services sent to the dataplane, generation {generation}"),
-                    Sent::Waiting => {}
+                    Sent::InForce(generation) => {
+                        log::info!("services sent to the dataplane, generation {generation}");
+                        Ok(())
+                    }
+                    Sent::Waiting => Err(SessionError::Ended.into()),
                 }
-                Ok(())
             }
         }
     }
 
     fn adopt(&self, services: Services) {
+        *self.running.borrow_mut() = Rc::new(services);
+        self.publish_needs();
+    }
+
+    /// Tells the kernel's side what the running services need, now that they are what runs or will run.
+    fn publish_needs(&self) {
         let mut needs = kernel::Needs::default();
-        for named in &services.services {
+        for named in &self.running().services {
             needs.vips.insert(*named.service.key.address.ip());
             needs.reals.extend(named.service.reals.iter().map(|real| *real.address.ip()));
         }
@@ -215,7 +278,24 @@ impl Daemon {
             *known = needs;
             changed
         });
-        *self.running.borrow_mut() = Rc::new(services);
+    }
+
+    /// Makes `services` the running ones although no dataplane runs.
+    fn keep(&self, services: Services) -> Sent {
+        if let Err(error) = self.saved.announce(Version::UNSENT, &services).and_then(|()| self.saved.confirm()) {
+            log::warn!(
+                "the change can't be saved ({error}): it is lost if sluiced is restarted before the dataplane starts"
+            );
+        }
+        self.unsent.set(true);
+        self.adopt(services);
+        Sent::Waiting
+    }
+
+    /// Whether this run of the dataplane is over.
+    fn is_over(&self, instance: u64) -> bool {
+        let there = Viewer::open(&self.machine.control.link);
+        !there.is_ok_and(|viewer| viewer.dataplane_is_alive() && viewer.view().identity().instance == instance)
     }
 
     fn instance(&self) -> Result<u64, SessionError> {
@@ -226,43 +306,42 @@ impl Daemon {
         let Ok((instance, applied)) =
             self.session.view(|view| (view.identity().instance, view.status().services_generation))
         else {
-            self.unsent.set(true);
-            self.adopt(services);
-            return Ok(Sent::Waiting);
+            return Ok(self.keep(services));
         };
-        let generation = applied + 1;
-        if let Err(error) = self.saved.announce(Version { instance, generation }, &services) {
+        let doubtful = self.doubtful.get().filter(|version| version.instance == instance);
+        let generation = applied.max(doubtful.map_or(0, |version| version.generation)) + 1;
+        let version = Version { instance, generation };
+        let announced = self.saved.announce(version, &services);
+        if let Err(error) = &announced {
             log::warn!("the running table can't be saved ({error}): after a restart sluiced loads its file instead");
-            self.saved.withdraw();
         }
+        self.doubtful.set(Some(version));
         let table = services.table();
         let requests = link::transaction::services(generation, &table);
         match self.session.transact(Table::Services, generation, requests).await {
             Ok(Verdict::Applied { microseconds }) => {
                 log::info!("generation {generation} of the services is in force after {microseconds} us");
+                self.doubtful.set(None);
                 self.unsent.set(false);
                 *self.refusal.borrow_mut() = None;
-                if let Err(error) = self.saved.confirm() {
-                    log::warn!("the running table can't be saved: {error}");
-                }
+                // What is saved is never older than what runs.
+                let confirmed = announced.and_then(|()| self.saved.confirm());
+                confirmed.unwrap_or_else(|_| self.saved.forget());
                 self.adopt(services);
                 Ok(Sent::InForce(generation))
             }
             Ok(Verdict::Refused { reason, row }) => {
+                self.doubtful.set(None);
                 self.saved.withdraw();
                 let text = refusal_text(&services, reason, row);
                 log::warn!("generation {generation} of the services: {text}");
                 *self.refusal.borrow_mut() = Some(format!("services, generation {generation}: {text}"));
                 Err(Failure::refused(format!("The dataplane refused the change, the running table stays: {text}.")))
             }
-            Err(SessionError::Ended | SessionError::NotRunning) => {
-                self.unsent.set(true);
-                self.adopt(services);
-                Ok(Sent::Waiting)
-            }
-            Err(SessionError::Silent) => {
+            Err(SessionError::Ended | SessionError::NotRunning) if self.is_over(instance) => Ok(self.keep(services)),
+            Err(_) => {
                 // Whether it was applied shows when the session begins anew.
-                self.session.detach();
+                self.let_go();
                 let text = "The dataplane did not answer in time, so the change may or may not be in force; \
                             `sluice status` shows which generation is.";
                 Err(Failure::unavailable(text))

@@ -1,7 +1,8 @@
 //! Keeps the session: attaches while a dataplane is there, brings it up to date, notices when it ends, begins again.
 
-use super::session::{Hello, SessionError, Verdict};
-use super::state::Daemon;
+use super::session::{Hello, Over, SessionError, Verdict};
+use super::state::{Daemon, Standing};
+use crate::protocol::Code;
 use link::AttachError;
 use link::message::Table;
 use link::model::NextHopTable;
@@ -21,19 +22,23 @@ pub(super) async fn run(daemon: Rc<Daemon>) {
         match daemon.session.attach() {
             Ok(hello) => {
                 said.clear();
-                daemon.set_not_ours(None);
+                daemon.set_standing(Standing::Unsettled);
                 log::info!("attached to the dataplane at {}", daemon.machine.control.link.display());
                 tokio::select! {
-                    () = daemon.session.pump() => log::warn!("the dataplane ended; waiting for the next one"),
+                    over = daemon.session.pump() => match over {
+                        Over::DataplaneEnded => log::warn!("the dataplane ended; waiting for the next one"),
+                        Over::LetGo => log::warn!("the dataplane left a change unanswered; attaching to it again"),
+                    },
                     () = drive(&daemon, hello) => {}
                 }
-                daemon.set_connected(false);
-                daemon.session.detach();
+                daemon.let_go();
             }
             Err(error) => {
                 let text = error.to_string();
-                let is_there = !matches!(error, AttachError::Missing { .. } | AttachError::NotRunning { .. });
-                daemon.set_not_ours(is_there.then(|| text.clone()));
+                daemon.set_standing(match error {
+                    AttachError::Missing { .. } | AttachError::NotRunning { .. } => Standing::Absent,
+                    _ => Standing::NotOurs(text.clone()),
+                });
                 if text != said {
                     log::info!("no dataplane to control: {text}");
                     said = text;
@@ -50,13 +55,18 @@ async fn drive(daemon: &Daemon, hello: Hello) {
         Ok(generation) => generation,
         Err(error) => {
             log::warn!("{error}; trying again");
+            daemon.set_standing(Standing::NotOurs(error.to_string()));
             return sleep(RETRY_SLOWLY).await;
         }
     };
-    daemon.set_connected(true);
     if let Err(failure) = daemon.reconcile(in_force).await {
         log::error!("{failure}");
+        if failure.code != Code::Refused {
+            return;
+        }
     }
+    // Also when it refused the running services: an operator who mends them must be let through.
+    daemon.set_standing(Standing::Settled);
     let mut table = daemon.kernel.table.clone();
     table.mark_changed();
     loop {
