@@ -74,7 +74,7 @@ pub fn matches(filter: &ConnectionFilter, row: &ConnectionRow) -> bool {
 
 /// The worker's side: where it is in the slab.
 #[derive(Debug, Default)]
-pub(super) struct FlushProgress {
+pub struct FlushProgress {
     /// The last flush that is through.
     done: u32,
     /// The one under way; a newer one (of a control that took over) starts from the beginning.
@@ -86,7 +86,7 @@ pub(super) struct FlushProgress {
 impl FlushProgress {
     /// One step, if there is something to do. An idle mailbox costs one load of a line that nobody writes.
     #[inline]
-    pub(super) fn step(&mut self, mailbox: &FlushBox, connections: &mut ConnectionTable) {
+    pub fn step(&mut self, mailbox: &FlushBox, connections: &mut ConnectionTable) {
         let ticket = mailbox.ticket.load(Ordering::Acquire);
         if ticket != self.done {
             if ticket != self.under_way {

@@ -5,14 +5,13 @@ mod flush;
 mod mailbox;
 
 pub use exits::{Exits, NeighborWish, PortExit};
-pub use flush::{FlushBox, matches};
+pub use flush::{FlushBox, FlushProgress, matches};
 pub use mailbox::{Mailbox, PeekBox};
 
 use crate::clock::TscClock;
 use crate::pipeline::{Origin, Output, Pipeline};
 use crate::tables::Tables;
 use config::Idle;
-use flush::FlushProgress;
 use rte_rs::rcu::Subscriber;
 use rte_rs::{Burst, MbufReceiver, RxQueue, cycles};
 use std::sync::Arc;

@@ -1,0 +1,146 @@
+//! The dataplane's side of the link under a control that reads slowly, or goes away: lists, table changes and flushes
+//! of real connection tables, no packets.
+
+use dataplane::connection::{Accounts, ConnectionTable, Endpoint, Identity};
+use dataplane::control_link::{ControlLink, Outside};
+use dataplane::explain::WorkerView;
+use dataplane::nexthop::PortInterface;
+use dataplane::publisher::Publisher;
+use dataplane::worker::{FlushProgress, Mailbox};
+use link::message::{ConnectionFilter, ConnectionState, Reply, Request};
+use link::model::{ForwardMethod, Protocol, ServiceTable};
+use link::transaction::{self, Assembler, Limits};
+use link::{DataplaneLink, Layout, PortDescription};
+use rte_rs::{Eal, EalOptions};
+use std::sync::Arc;
+use tempfile::TempDir;
+
+/// More rows than the reply ring has slots.
+const CONNECTIONS: u32 = 20_000;
+
+struct Site {
+    served: ControlLink,
+    control: link::ControlLink,
+    mailbox: Arc<Mailbox>,
+    table: ConnectionTable,
+    _folder: TempDir,
+}
+
+impl Site {
+    fn new() -> Self {
+        let arguments = ["--no-huge", "--no-pci", "--in-memory", "--no-telemetry", "-m", "256"];
+        let arguments = arguments.map(str::to_owned).to_vec();
+        Eal::start(&EalOptions { program: "test".into(), main_lcore: 0, workers: vec![], arguments }).expect("EAL");
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("link");
+        let layout = Layout { workers: 1, ports: 1, services: 8, reals: 8 };
+        let link = DataplaneLink::create(&path, &layout, &[port()]).expect("a link");
+        let accounts = Accounts::new(link.directory().reals.clone());
+        let (mut table, reader) = ConnectionTable::create(0, CONNECTIONS, -1, accounts, 0).expect("a table");
+        table.set_timeouts([60_000; 12]);
+        for n in 0..CONNECTIONS {
+            table.insert(&identity(n), ConnectionState::Udp, 0).expect("room");
+        }
+        let interfaces = vec![PortInterface { mac: [2, 0, 0, 0, 0, 1], mtu: 1500, addresses: vec![] }];
+        let publisher = Publisher::new(interfaces, link.directory(), 0);
+        let mailbox = Arc::new(Mailbox::default());
+        let outside = Outside {
+            views: vec![WorkerView { slab: table.slab(), reader }],
+            mailboxes: vec![Arc::clone(&mailbox)],
+            wishes: vec![],
+        };
+        let limits = Limits { rows: 100, services: 8, reals: 8, ports: 1 };
+        let served = ControlLink::new(link, Assembler::new(limits), publisher, outside, config::Unmatched::Reject);
+        let control = link::ControlLink::attach(&path).expect("attached");
+        let mut site = Self { served, control, mailbox, table, _folder: folder };
+        site.control.send(&Request::Hello { pid: 1 }).expect("room");
+        site.served.step(0);
+        assert!(matches!(site.receive(), Some(Reply::Welcome { .. })));
+        site
+    }
+
+    fn receive(&mut self) -> Option<Reply> {
+        self.control.receive().map(|reply| reply.expect("no garbage").1)
+    }
+
+    fn send_table(&mut self, generation: u64) {
+        for request in transaction::services(generation, &ServiceTable::default()) {
+            self.control.send(&request).expect("room");
+        }
+    }
+}
+
+fn port() -> PortDescription {
+    PortDescription {
+        name: "wan".into(),
+        device: "net_null0".into(),
+        driver: "net_null".into(),
+        mac: link::model::MacAddress([2, 0, 0, 0, 0, 1]),
+        mtu: 1500,
+        kernel_interface: None,
+        addresses: vec![],
+    }
+}
+
+fn identity(n: u32) -> Identity {
+    let endpoint = |address, port| Endpoint { address, port };
+    Identity {
+        protocol: Protocol::Udp,
+        method: ForwardMethod::Direct,
+        client: endpoint(0x0a00_0000 + n, 5000),
+        service: endpoint(0xca67_6a05, 53),
+        real: endpoint(0xac10_0003, 53),
+        real_slot: 0,
+        real_generation: 1,
+    }
+}
+
+#[test]
+fn a_list_that_is_read_slowly_is_complete_and_holds_no_table_change_up() {
+    let mut site = Site::new();
+    site.control.send(&Request::Connections(ConnectionFilter::default())).expect("room");
+    while site.served.step(0) {}
+    assert!(!site.served.step(0), "a list that can't go on is nothing to do");
+    site.send_table(1);
+    let (mut rows, mut applied_after, mut end) = (0, None, None);
+    while end.is_none() {
+        // A reader that takes ten rows a round.
+        for _ in 0..10 {
+            match site.receive() {
+                Some(Reply::Connection(_)) => rows += 1,
+                Some(Reply::Applied { generation: 1, .. }) => applied_after = Some(rows),
+                Some(Reply::End { count }) => end = Some(count),
+                Some(other) => panic!("{other:?}"),
+                None => break,
+            }
+        }
+        site.served.step(0);
+    }
+    assert_eq!((rows, end), (CONNECTIONS, Some(u64::from(CONNECTIONS))));
+    let applied_after = applied_after.expect("the table was applied");
+    assert!(applied_after < CONNECTIONS / 2, "only after {applied_after} rows");
+}
+
+#[test]
+fn a_flush_waits_for_the_one_of_a_control_that_is_gone() {
+    let mut site = Site::new();
+    let mut worker = FlushProgress::default();
+    let client = |last| ConnectionFilter { client: Some([10, 0, 0, last].into()), ..ConnectionFilter::default() };
+    site.control.send(&Request::Flush(client(1))).expect("room");
+    while site.served.step(0) {}
+    worker.step(&site.mailbox.flush, &mut site.table);
+    assert_eq!(site.mailbox.flush.removed(), None, "the worker is not through");
+    // The next control begins before the worker is through, with a filter that has no part in common.
+    site.control.send(&Request::Hello { pid: 2 }).expect("room");
+    site.control.send(&Request::Flush(client(2))).expect("room");
+    while site.served.step(0) {}
+    assert!(matches!(site.receive(), Some(Reply::Welcome { .. })));
+    let mut end = None;
+    while end.is_none() {
+        worker.step(&site.mailbox.flush, &mut site.table);
+        site.served.step(0);
+        end = site.receive();
+    }
+    assert_eq!(end, Some(Reply::End { count: 1 }));
+    assert_eq!(site.table.len(), CONNECTIONS as usize - 2, "each filter removed the connection it named");
+}
