@@ -1,5 +1,6 @@
 //! A small server that tells which real it is, and its client.
 
+use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::process::ExitCode;
@@ -10,6 +11,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 /// The most that an answer may take.
 const LIMIT: Duration = Duration::from_secs(2);
+/// UDP sockets that stay open, so that no two of so many in a row have the same port.
+const KEPT: usize = 256;
 
 /// Answers with a name, or asks for it.
 #[derive(Parser)]
@@ -38,7 +41,7 @@ enum Role {
         protocol: Transport,
         /// Whom to ask.
         address: SocketAddrV4,
-        /// How often, each time from a port of its own.
+        /// How often; no two of 256 in a row from the same port.
         #[arg(long, default_value_t = 1)]
         count: usize,
         /// Milliseconds between two.
@@ -108,12 +111,15 @@ fn greet_connections(name: &str, listener: &TcpListener) {
 
 fn ask(protocol: Transport, address: SocketAddrV4, count: usize, pause: Duration) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    // Kept open to the end, so that no two have the same port.
-    let sockets: Vec<UdpSocket> = (0..count).map(|_| UdpSocket::bind("0.0.0.0:0")).collect::<io::Result<_>>()?;
-    for socket in &sockets {
+    let mut kept = VecDeque::with_capacity(KEPT);
+    for _ in 0..count {
         let start = Instant::now();
         let answer = match protocol {
-            Transport::Udp => ask_udp(socket, address),
+            Transport::Udp => {
+                kept.truncate(KEPT - 1);
+                kept.push_front(UdpSocket::bind("0.0.0.0:0")?);
+                ask_udp(&kept[0], address)
+            }
             Transport::Tcp => read_greeting(address),
         };
         let seconds = start.elapsed().as_secs_f64();
