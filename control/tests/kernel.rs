@@ -168,6 +168,32 @@ fn reals_are_resolved_by_the_kernel_and_kept_so() {
     next_hops(&dataplane, "the neighbour is gone", |table| !has_real(table));
     dataplane.shared().wants = Some((1, address("172.16.0.2")));
     next_hops(&dataplane, "resolved because packets wait", has_real);
+    assert!(net.director("neighbor show 172.16.0.2").contains("managed"), "and still kept");
+}
+
+#[test]
+fn a_neighbor_set_by_hand_stays_as_it_was_set() {
+    let net = Net::new("hand");
+    let mac = "02:00:00:00:02:77";
+    net.director(&format!("neighbor add 172.16.0.2 lladdr {mac} nud permanent dev sluice-lan"));
+    let site = net.site();
+    let dataplane = FakeDataplane::start(&site.link());
+    let _sluiced = site.start();
+    let mac: MacAddress = mac.parse().expect("a MAC");
+    let by_hand = |table: &NextHopTable| table.neighbors.iter().any(|entry| entry.mac == mac);
+    next_hops(&dataplane, "the MAC set by hand", by_hand);
+    site.connected();
+    // What sluiced asks for: a waiting packet's neighbour, and a real that leaves, with one beside it to show that both
+    // were dealt with.
+    dataplane.shared().wants = Some((1, address("172.16.0.2")));
+    eventually("the wish is sent", || dataplane.shared().wants.is_none().then_some(()));
+    site.ask(r#"{"command":"real_remove","service":"web","address":"172.16.0.2:80"}"#);
+    site.ask(r#"{"command":"real_add","service":"web","address":"172.16.0.9:80"}"#);
+    eventually("the other real is asked for", || {
+        net.director("neighbor show dev sluice-lan").contains("172.16.0.9").then_some(())
+    });
+    let shown = net.director("neighbor show 172.16.0.2");
+    assert!(shown.contains("PERMANENT") && !shown.contains("managed"), "{shown}");
 }
 
 #[test]

@@ -126,7 +126,8 @@ impl Task {
                 }
                 wish = self.wanted.recv() => {
                     if let Some(target) = wish.and_then(|(port, address)| Some((self.mirror.interface_of(port)?, address))) {
-                        watch.resolve(target, false).await;
+                        // A wish must not undo that the kernel keeps it.
+                        watch.resolve(target, watch.targets.contains(&target), &self.mirror).await;
                     }
                 }
                 _ = again.tick() => watch.resolve_again(&self.mirror).await,
@@ -162,8 +163,8 @@ impl Task {
                 self.mirror.route_removed(&route);
                 Change::Table
             }
-            Fact::Neighbor(target, mac, managed) => {
-                self.mirror.neighbor_seen(target, mac, managed);
+            Fact::Neighbor(target, mac, upkeep) => {
+                self.mirror.neighbor_seen(target, mac, upkeep);
                 if self.mirror.knows_interface(target.0) { Change::Table } else { Change::Nothing }
             }
             Fact::NeighborGone(target) => {
@@ -299,23 +300,27 @@ impl Watch {
     async fn set_targets(&mut self, targets: BTreeSet<Target>, mirror: &Mirror) {
         let left: Vec<_> = self.targets.difference(&targets).copied().collect();
         for target in left.into_iter().filter(|target| mirror.is_kept(*target)) {
-            self.resolve(target, false).await;
+            self.resolve(target, false, mirror).await;
         }
         let new: Vec<_> = targets.difference(&self.targets).copied().collect();
         self.targets = targets;
         for target in new {
-            self.resolve(target, true).await;
+            self.resolve(target, true, mirror).await;
         }
     }
 
     async fn resolve_again(&mut self, mirror: &Mirror) {
         let targets: Vec<_> = self.targets.iter().copied().filter(|target| !mirror.is_kept(*target)).collect();
         for target in targets {
-            self.resolve(target, true).await;
+            self.resolve(target, true, mirror).await;
         }
     }
 
-    async fn resolve(&mut self, target: Target, keep: bool) {
+    /// Asks for a neighbour, unless somebody has set it by hand.
+    async fn resolve(&mut self, target: Target, keep: bool, mirror: &Mirror) {
+        if mirror.is_permanent(target) {
+            return;
+        }
         if let Err(error) = self.requests.resolve(target, keep).await {
             log::debug!("neighbour {} on interface {}: {error}", target.1, target.0);
         }

@@ -41,10 +41,21 @@ pub struct KernelRoute {
 /// A neighbour that the kernel should resolve: interface index and address.
 pub type Target = (u32, Ipv4Addr);
 
+/// Who sees to it that the kernel's entry of a neighbour stays resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upkeep {
+    /// Nobody: it has to be asked for again.
+    Asked,
+    /// The kernel, because it was told to (`NTF_EXT_MANAGED`).
+    Managed,
+    /// Whoever set it by hand (`NUD_PERMANENT`). It must not be asked for: the kernel would make it an ordinary entry.
+    Permanent,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct KernelNeighbor {
     mac: Option<MacAddress>,
-    managed: bool,
+    upkeep: Upkeep,
 }
 
 /// Network, prefix length, metric: what tells the routes of one table apart.
@@ -135,11 +146,10 @@ impl Mirror {
         }
     }
 
-    /// What the kernel knows of a neighbour: its MAC (`None`: not resolved) and whether the kernel keeps it resolved by
-    /// itself.
-    pub fn neighbor_seen(&mut self, target: Target, mac: Option<MacAddress>, managed: bool) {
+    /// What the kernel knows of a neighbour: its MAC (`None`: not resolved) and how it stays resolved.
+    pub fn neighbor_seen(&mut self, target: Target, mac: Option<MacAddress>, upkeep: Upkeep) {
         if self.interfaces.contains_key(&target.0) {
-            self.neighbors.insert(target, KernelNeighbor { mac, managed });
+            self.neighbors.insert(target, KernelNeighbor { mac, upkeep });
         }
     }
 
@@ -148,9 +158,14 @@ impl Mirror {
         self.neighbors.remove(&target);
     }
 
-    /// Whether the kernel keeps this neighbour resolved without being asked again.
+    /// Whether this neighbour stays resolved without being asked for again.
     pub fn is_kept(&self, target: Target) -> bool {
-        self.neighbors.get(&target).is_some_and(|neighbor| neighbor.managed)
+        self.neighbors.get(&target).is_some_and(|neighbor| neighbor.upkeep != Upkeep::Asked)
+    }
+
+    /// Whether somebody has set this neighbour by hand.
+    pub fn is_permanent(&self, target: Target) -> bool {
+        self.neighbors.get(&target).is_some_and(|neighbor| neighbor.upkeep == Upkeep::Permanent)
     }
 
     /// The table to push. The same facts give the same table.

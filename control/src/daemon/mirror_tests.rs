@@ -110,7 +110,7 @@ fn statics_win_over_the_kernel() {
     let neighbor = Neighbor { address: address("172.16.0.254"), port: 1, mac: MAC };
     let mut mirror = with_statics(NextHopTable { routes: vec![route], neighbors: vec![neighbor] });
     mirror.route_added(kernel_route("0.0.0.0/0", 0, WAN, Some("10.0.1.254")), false);
-    mirror.neighbor_seen((LAN, neighbor.address), Some(OTHER_MAC), false);
+    mirror.neighbor_seen((LAN, neighbor.address), Some(OTHER_MAC), Upkeep::Asked);
     let table = mirror.table();
     assert_eq!(found(&table, "0.0.0.0/0"), Some(&route));
     assert_eq!(table.neighbors, [neighbor]);
@@ -121,12 +121,26 @@ fn statics_win_over_the_kernel() {
 fn a_neighbor_is_pushed_while_the_kernel_has_its_mac() {
     let mut mirror = mirror();
     let target = (WAN, address("10.0.1.254"));
-    mirror.neighbor_seen(target, Some(MAC), false);
+    mirror.neighbor_seen(target, Some(MAC), Upkeep::Asked);
     assert_eq!(mirror.table().neighbors, [Neighbor { address: target.1, port: 0, mac: MAC }]);
-    mirror.neighbor_seen(target, None, false);
+    mirror.neighbor_seen(target, None, Upkeep::Asked);
     assert_eq!(mirror.table().neighbors, []);
-    mirror.neighbor_seen((3, target.1), Some(MAC), false);
+    mirror.neighbor_seen((3, target.1), Some(MAC), Upkeep::Asked);
     assert_eq!(mirror.table().neighbors, [], "not on a port");
+}
+
+#[test]
+fn a_neighbor_is_kept_by_the_kernel_or_by_hand_and_only_by_hand_permanent() {
+    let mut mirror = mirror();
+    let target = (WAN, address("10.0.1.254"));
+    for (upkeep, kept, permanent) in
+        [(Upkeep::Asked, false, false), (Upkeep::Managed, true, false), (Upkeep::Permanent, true, true)]
+    {
+        mirror.neighbor_seen(target, Some(MAC), upkeep);
+        assert_eq!((mirror.is_kept(target), mirror.is_permanent(target)), (kept, permanent), "{upkeep:?}");
+    }
+    mirror.neighbor_removed(target);
+    assert!(!mirror.is_permanent(target), "removed by hand: it may be asked for");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Talking to the kernel by netlink (RFC 3549): requests with their answers, and the stream of changes. Only what the
 //! mirror needs; every message that is not about IPv4 in the main table is skipped here.
 
-use super::mirror::{KernelHop, KernelRoute, Target};
+use super::mirror::{KernelHop, KernelRoute, Target, Upkeep};
 use link::model::{MacAddress, Prefix};
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkBuffer,
@@ -49,8 +49,8 @@ pub enum Fact {
     Route(KernelRoute, bool),
     /// A route is gone.
     RouteGone(KernelRoute),
-    /// A neighbour: MAC if it is resolved, and whether the kernel keeps it resolved.
-    Neighbor(Target, Option<MacAddress>, bool),
+    /// A neighbour: MAC if it is resolved, and how it stays so.
+    Neighbor(Target, Option<MacAddress>, Upkeep),
     /// A neighbour is gone.
     NeighborGone(Target),
 }
@@ -139,7 +139,7 @@ impl Requests {
     }
 
     /// Has the kernel resolve a neighbour now. `keep`: and keep it resolved from then on (`NTF_EXT_MANAGED`, Linux 5.16;
-    /// older ones ignore it); else it stays as long as an unused entry does.
+    /// older ones ignore it); else it stays as long as an unused entry does. A permanent entry would lose that by it.
     ///
     /// # Errors
     /// Those of the kernel, and `TimedOut`.
@@ -386,5 +386,10 @@ fn neighbor(message: &NeighbourMessage) -> Option<Fact> {
             _ => {}
         }
     }
-    Some(Fact::Neighbor((message.header.ifindex, address?), mac.filter(|_| resolved), managed))
+    let upkeep = match message.header.state {
+        NeighbourState::Permanent => Upkeep::Permanent,
+        _ if managed => Upkeep::Managed,
+        _ => Upkeep::Asked,
+    };
+    Some(Fact::Neighbor((message.header.ifindex, address?), mac.filter(|_| resolved), upkeep))
 }
