@@ -3,8 +3,11 @@
 mod support;
 
 use link::model::{MacAddress, NextHopTable, Route};
+use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use support::{FakeDataplane, SERVICES, Site, eventually};
 
 const PEER_MAC: &str = "02:00:00:00:02:02";
@@ -59,6 +62,48 @@ impl Drop for Net {
         for name in [&self.director, &self.outside] {
             let _ = Command::new("ip").args(["netns", "delete", name]).status();
         }
+    }
+}
+
+/// Writes down how the director's addresses change.
+struct Monitor {
+    child: Child,
+    lines: Arc<Mutex<String>>,
+}
+
+impl Monitor {
+    fn start(net: &Net) -> Self {
+        let mut command = Command::new("ip");
+        command.args(["-n", &net.director, "-4", "-o", "monitor", "address"]).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("ip runs");
+        let reader = BufReader::new(child.stdout.take().expect("its output"));
+        let lines = Arc::new(Mutex::new(String::new()));
+        let into = Arc::clone(&lines);
+        std::thread::spawn(move || {
+            for line in reader.lines().map_while(Result::ok) {
+                into.lock().expect("not poisoned").extend([line.as_str(), "\n"]);
+            }
+        });
+        let monitor = Self { child, lines };
+        // It listens once it shows a change.
+        eventually("the monitor listens", || {
+            net.director("address replace 192.0.2.1/32 dev lo");
+            net.director("address delete 192.0.2.1/32 dev lo");
+            monitor.removed("192.0.2.1").then_some(())
+        });
+        monitor
+    }
+
+    fn removed(&self, address: &str) -> bool {
+        let lines = self.lines.lock().expect("not poisoned");
+        lines.lines().any(|line| line.contains("Deleted") && line.contains(&format!(" {address}/")))
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -117,6 +162,29 @@ fn an_address_of_an_earlier_run_is_removed_with_its_service_and_a_foreign_one_is
     site.ask(mail);
     net.expect_address("202.103.106.7/32", true);
     net.expect_address("202.103.106.6/32", true);
+}
+
+#[test]
+fn a_restart_takes_no_vip_away_that_the_file_does_not_name() {
+    let net = Net::new("vips");
+    let site = net.site();
+    let dataplane = FakeDataplane::start(&site.link());
+    let sluiced = site.start();
+    site.connected();
+    site.ask(r#"{"command":"service_add","name":"mail","protocol":"tcp","address":"202.103.106.7:25"}"#);
+    net.expect_address("202.103.106.7/32", true);
+    sluiced.kill();
+
+    // The dataplane takes its time to say what runs.
+    dataplane.shared().frozen = true;
+    let monitor = Monitor::start(&net);
+    let _sluiced = site.start();
+    std::thread::sleep(Duration::from_millis(500));
+    dataplane.shared().frozen = false;
+    site.connected();
+    site.ask(r#"{"command":"service_remove","service":"dns"}"#);
+    eventually("the address of a removed service goes", || monitor.removed("202.103.106.6").then_some(()));
+    assert!(!monitor.removed("202.103.106.7") && !monitor.removed("202.103.106.5"), "not even for a moment");
 }
 
 #[test]

@@ -34,24 +34,44 @@ pub struct Needs {
 
 /// The ends that the rest of sluiced holds.
 pub struct Handle {
-    /// Set when services change.
-    pub needs: watch::Sender<Needs>,
+    /// Set when services change; `None` until it is known what runs: then VIPs stay on the interfaces as they are, so that
+    /// a restart of sluiced never takes one away from a running dataplane.
+    pub needs: watch::Sender<Option<Needs>>,
     /// Neighbours that packets wait for: port and address. A full queue drops the wish; the dataplane repeats it.
     pub wanted: mpsc::Sender<(u16, Ipv4Addr)>,
-    /// The table to push; `None` until the kernel has been read once, so that a restart of sluiced never takes next hops
-    /// away from a running dataplane.
-    pub table: watch::Receiver<Option<NextHopTable>>,
+    /// The table to push; `None` until it has been tried to read the kernel, so that a restart of sluiced never takes
+    /// next hops away from a running dataplane.
+    pub table: watch::Receiver<Option<NextHops>>,
     /// What is wrong with the kernel interfaces, a sentence each.
     pub warnings: watch::Receiver<Vec<String>>,
+}
+
+/// Next hops, and what they were made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NextHops {
+    /// All that is to be known.
+    Whole(NextHopTable),
+    /// Only the config's: the kernel can't be read. Better than nothing, and worse than what a dataplane has already.
+    WithoutKernel(NextHopTable),
+}
+
+impl NextHops {
+    /// What to push to a dataplane whose next hops are of this generation (0: it has none).
+    pub fn for_generation(&self, in_force: u64) -> Option<&NextHopTable> {
+        match self {
+            Self::Whole(table) => Some(table),
+            Self::WithoutKernel(table) => (in_force == 0).then_some(table),
+        }
+    }
 }
 
 /// Starts the task on the current `LocalSet`. Without a kernel interface in `mirror` there is nothing to watch, and the
 /// table is the config's.
 pub fn spawn(mirror: Mirror) -> Handle {
-    let (needs, needs_seen) = watch::channel(Needs::default());
+    let (needs, needs_seen) = watch::channel(None);
     let (wanted, wanted_seen) = mpsc::channel(256);
     let watched = mirror.ports().iter().any(|port| port.kernel_interface.is_some());
-    let (table_out, table) = watch::channel((!watched).then(|| mirror.table()));
+    let (table_out, table) = watch::channel((!watched).then(|| NextHops::Whole(mirror.table())));
     let (warnings_out, warnings) = watch::channel(Vec::new());
     if watched {
         let task = Task { mirror, needs: needs_seen, wanted: wanted_seen, table: table_out, warnings: warnings_out };
@@ -62,9 +82,9 @@ pub fn spawn(mirror: Mirror) -> Handle {
 
 struct Task {
     mirror: Mirror,
-    needs: watch::Receiver<Needs>,
+    needs: watch::Receiver<Option<Needs>>,
     wanted: mpsc::Receiver<(u16, Ipv4Addr)>,
-    table: watch::Sender<Option<NextHopTable>>,
+    table: watch::Sender<Option<NextHops>>,
     warnings: watch::Sender<Vec<String>>,
 }
 
@@ -82,7 +102,7 @@ impl Task {
                     let text = format!("The kernel's routes and neighbours can't be read: {error}.");
                     self.warnings.send_replace(vec![text]);
                     if self.table.borrow().is_none() {
-                        self.table.send_replace(Some(self.mirror.table()));
+                        self.table.send_replace(Some(NextHops::WithoutKernel(self.mirror.table())));
                     }
                 }
             }
@@ -192,17 +212,18 @@ impl Task {
         let table = self.mirror.table();
         let needs = self.needs.borrow_and_update().clone();
         let mut warnings = missing_interfaces(&self.mirror);
-        warnings.extend(watch.set_addresses(&self.mirror, &needs.vips).await);
+        warnings.extend(watch.set_addresses(&self.mirror, needs.as_ref().map(|needs| &needs.vips)).await);
         self.warnings.send_if_modified(|known| {
             let changed = *known != warnings;
             warnings.iter().filter(|text| !known.contains(text)).for_each(|text| log::warn!("{text}"));
             *known = warnings;
             changed
         });
-        let targets = self.mirror.targets(&table, &needs.reals);
+        let targets = self.mirror.targets(&table, &needs.map(|needs| needs.reals).unwrap_or_default());
+        let table = Some(NextHops::Whole(table));
         self.table.send_if_modified(|known| {
-            let changed = known.as_ref() != Some(&table);
-            *known = Some(table);
+            let changed = *known != table;
+            *known = table;
             changed
         });
         watch.set_targets(targets, &self.mirror).await;
@@ -248,12 +269,20 @@ impl Watch {
         })
     }
 
-    /// Adds the addresses that should be there and are not, removes those of ours that should not. What could not be
-    /// done, a sentence each.
-    async fn set_addresses(&mut self, mirror: &Mirror, vips: &BTreeSet<Ipv4Addr>) -> Vec<String> {
+    /// Adds the addresses that should be there and are not, removes those of ours that should not. While the VIPs are
+    /// not known only the ports' own are added. What could not be done, a sentence each.
+    async fn set_addresses(&mut self, mirror: &Mirror, vips: Option<&BTreeSet<Ipv4Addr>>) -> Vec<String> {
+        let wanted = wanted_addresses(mirror, vips.unwrap_or(&BTreeSet::new()), &self.addresses, &self.added);
+        let mut problems = self.add_addresses(&wanted).await;
+        if vips.is_some() {
+            problems.extend(self.remove_addresses_but(&wanted, mirror).await);
+        }
+        problems
+    }
+
+    async fn add_addresses(&mut self, wanted: &[(u32, Ipv4Addr, u8)]) -> Vec<String> {
         let mut problems = Vec::new();
-        let wanted = wanted_addresses(mirror, vips, &self.addresses, &self.added);
-        for (interface, address, length) in &wanted {
+        for (interface, address, length) in wanted {
             if self.addresses.iter().any(|known| known.interface == *interface && known.address == *address) {
                 continue;
             }
@@ -270,6 +299,12 @@ impl Watch {
                 Err(error) => problems.push(format!("Address {address}/{length} could not be added: {error}.")),
             }
         }
+        problems
+    }
+
+    /// Removes those of ours that are not wanted.
+    async fn remove_addresses_but(&mut self, wanted: &[(u32, Ipv4Addr, u8)], mirror: &Mirror) -> Vec<String> {
+        let mut problems = Vec::new();
         let stale: Vec<_> = self
             .addresses
             .iter()
@@ -348,4 +383,18 @@ fn wanted_addresses(
         wanted.extend(vips.map(|vip| (interface, *vip, 32)));
     }
     wanted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NextHopTable, NextHops};
+
+    #[test]
+    fn without_the_kernel_next_hops_are_for_a_dataplane_that_has_none() {
+        let table = NextHopTable::default();
+        let poor = NextHops::WithoutKernel(table.clone());
+        assert_eq!(poor.for_generation(0), Some(&table));
+        assert_eq!(poor.for_generation(1), None, "what runs stays");
+        assert_eq!(NextHops::Whole(table.clone()).for_generation(1), Some(&table), "the ordinary case");
+    }
 }

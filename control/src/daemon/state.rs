@@ -273,6 +273,7 @@ impl Daemon {
             needs.vips.insert(*named.service.key.address.ip());
             needs.reals.extend(named.service.reals.iter().map(|real| *real.address.ip()));
         }
+        let needs = Some(needs);
         self.kernel.needs.send_if_modified(|known| {
             let changed = *known != needs;
             *known = needs;

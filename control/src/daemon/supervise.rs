@@ -76,7 +76,12 @@ async fn drive(daemon: &Daemon, hello: Hello) {
         }
         let next = table.borrow_and_update().clone();
         let Some(next) = next else { continue };
-        if let Err(error) = send_next_hops(daemon, &next).await {
+        let in_force = daemon.session.view(|view| view.status().next_hops_generation).unwrap_or(0);
+        let Some(next) = next.for_generation(in_force) else {
+            log::info!("the kernel can't be read: the next hops in force, generation {in_force}, stay");
+            continue;
+        };
+        if let Err(error) = send_next_hops(daemon, next).await {
             log::warn!("next hops: {error}; trying again");
             return sleep(RETRY_SLOWLY).await;
         }
