@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 purpose=${1:-test}
-build_packages=(gcc libc6-dev make pkg-config libdpdk-dev dpdk libclang-dev)
+build_packages=(ca-certificates gcc libc6-dev make pkg-config libdpdk-dev dpdk libclang-dev)
 network_packages=(iproute2 procps curl nginx-light)
 test_packages=(socat iputils-ping)
 # The newest that Rust 1.90 builds.
