@@ -3,11 +3,14 @@
 mod support;
 
 use control::protocol::{Code, MAX_REQUEST};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use support::{Client, FakeDataplane, SERVICES, Site, Sluiced, eventually};
 
 const STATUS: &str = r#"{"command":"status"}"#;
@@ -158,6 +161,46 @@ fn a_client_that_does_not_read_holds_up_nobody() {
     let (rows, end) = sleeper.receive();
     assert_eq!(end.expect("the end")["count"], CONNECTIONS);
     assert_eq!(rows.len(), CONNECTIONS as usize, "it lost nothing by sleeping");
+}
+
+#[test]
+fn a_client_that_reads_slowly_holds_up_nobody() {
+    const CONNECTIONS: u32 = 400_000;
+    let site = Site::new();
+    let dataplane = FakeDataplane::start(&site.link());
+    dataplane.shared().connections = CONNECTIONS;
+    let _sluiced = site.start();
+    site.connected();
+    let stream = UnixStream::connect(site.socket()).expect("connected");
+    let hurry = Arc::new(AtomicBool::new(false));
+    let hurries = Arc::clone(&hurry);
+    let slow = std::thread::spawn(move || {
+        let mut reader = BufReader::new(stream);
+        reader.get_mut().write_all(b"{\"command\":\"connection_list\"}\n").expect("sent");
+        let (mut rows, mut line) = (0, String::new());
+        loop {
+            line.clear();
+            reader.read_line(&mut line).expect("a line");
+            if !line.starts_with("{\"row\"") {
+                return (rows, line);
+            }
+            rows += 1;
+            // Some 10,000 rows a second.
+            if rows % 100 == 0 && !hurries.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    });
+    for _ in 0..5 {
+        site.ask(r#"{"command":"real_drain","service":"web","address":"172.16.0.2:80"}"#);
+        assert_eq!(site.ask(r#"{"command":"connection_count"}"#)["count"], CONNECTIONS);
+        site.ask(r#"{"command":"reload"}"#);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(!slow.is_finished(), "it was reading all the while");
+    hurry.store(true, Ordering::Relaxed);
+    let (rows, end) = slow.join().expect("the reader");
+    assert_eq!((rows, end.trim_end()), (CONNECTIONS, r#"{"ok":true,"result":{"count":400000}}"#));
 }
 
 #[test]

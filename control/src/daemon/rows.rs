@@ -1,7 +1,8 @@
 //! A list on its way from the dataplane to a client that reads as fast as it likes.
 //!
-//! A reader that keeps up brakes the list (its rows wait in the ring, and the dataplane with them). A reader that
-//! stands still, as a pager does, must not hold up the answers to others: its rows are kept here, up to a bound.
+//! A reader that keeps up brakes the list (its rows wait in the ring, and the dataplane with them). It must not hold up
+//! the answers to others, neither while it reads nor where it stands still, as a pager does: then its rows are kept
+//! here, up to a bound.
 
 use super::session::SessionError;
 use link::message::Reply;

@@ -291,13 +291,17 @@ impl Session {
 }
 
 impl Attached {
-    /// Takes what is in the ring, at most one ring's worth.
+    /// Takes what is in the ring, at most one ring's worth. A list that is ahead of its reader stays there, unless
+    /// somebody else's answer is behind it.
     fn drain(&mut self, wanted: &mpsc::Sender<(u16, Ipv4Addr)>) {
-        let braked = |waiter: &mut Waiter| match waiter {
-            Waiter::Many(stream) => stream.is_ahead_of_its_reader(),
-            Waiter::One(_) => false,
-        };
-        if self.waiting.values_mut().any(braked) {
+        let (mut ahead, mut awaited) = (false, self.transaction.is_some());
+        for waiter in self.waiting.values_mut() {
+            match waiter {
+                Waiter::Many(stream) => ahead |= stream.is_ahead_of_its_reader(),
+                Waiter::One(_) => awaited = true,
+            }
+        }
+        if ahead && !awaited {
             return;
         }
         for _ in 0..link::ring::SLOTS {
