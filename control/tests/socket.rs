@@ -48,6 +48,37 @@ fn a_second_sluiced_is_refused_by_the_pid_of_the_first() {
 }
 
 #[test]
+fn a_lock_that_a_stranger_holds_is_not_blamed_on_a_process_that_is_gone() {
+    let site = Site::new();
+    std::fs::create_dir(site.path("run")).expect("made");
+    let lock = std::fs::File::create(site.path("run/control.sock.lock")).expect("made");
+    lock.lock().expect("locked");
+    let said_of = |pid: u32| {
+        std::fs::write(site.path("run/control.sock.lock"), format!("{pid}\n")).expect("written");
+        let mut refused = site.spawn();
+        assert_eq!(refused.wait().code(), Some(1));
+        refused.log()
+    };
+    let gone = said_of(99_999_999);
+    assert!(gone.contains("names pid 99999999, but that process is gone; see `fuser "), "{gone}");
+    let alive = said_of(std::process::id());
+    assert!(alive.contains(&format!("sluiced with pid {} serves it already", std::process::id())), "{alive}");
+}
+
+#[test]
+fn only_its_owner_can_hold_the_lock() {
+    let site = Site::new();
+    let lock = site.path("run/control.sock.lock");
+    let mode = || std::fs::metadata(&lock).expect("it exists").permissions().mode() & 0o777;
+    site.start().kill();
+    assert_eq!(mode(), 0o600);
+    // As an earlier version made it.
+    std::fs::set_permissions(&lock, std::fs::Permissions::from_mode(0o644)).expect("changed");
+    let _sluiced = site.start();
+    assert_eq!(mode(), 0o600);
+}
+
+#[test]
 fn the_socket_of_a_dead_sluiced_is_replaced_and_a_file_is_not() {
     let site = Site::new();
     site.start().kill();

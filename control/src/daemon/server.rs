@@ -7,9 +7,9 @@ use crate::protocol::{Failure, MAX_REQUEST, decode_request, encode_end, encode_r
 use rustix::fs::{FlockOperation, Mode, flock};
 use serde::Serialize;
 use std::cell::Cell;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -35,6 +35,18 @@ pub enum ServeError {
         /// The socket.
         socket: PathBuf,
         /// The other's process id.
+        pid: String,
+    },
+    /// Somebody holds its lock, and it is not the sluiced that the lock names.
+    #[error(
+        "socket {socket}: its lock is held, and names pid {pid}, but that process is gone; see `fuser {lock}`, and end what holds it"
+    )]
+    Held {
+        /// The socket.
+        socket: PathBuf,
+        /// The lock file.
+        lock: PathBuf,
+        /// The process that was.
         pid: String,
     },
     /// Something that is not a socket has its name.
@@ -64,7 +76,7 @@ impl Server {
     /// binds with mode 0660.
     ///
     /// # Errors
-    /// Where another sluiced has it (named by pid), or the file system refuses.
+    /// Where another sluiced has it (named by pid), or something else its lock, or the file system refuses.
     pub fn bind(socket: &Path) -> Result<Self, ServeError> {
         let failed = |what| move |error| ServeError::Io { socket: socket.to_owned(), what, error };
         if let Some(parent) = socket.parent() {
@@ -146,14 +158,20 @@ fn claim(socket: &Path) -> Result<File, ServeError> {
     let failed = |what| move |error| ServeError::Io { socket: socket.to_owned(), what, error };
     let mut path = socket.as_os_str().to_owned();
     path.push(".lock");
-    let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o644).open(&path);
+    let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
     let mut file = open.map_err(failed("its lock file can't be opened"))?;
+    // Who may open it may lock it, and so keep sluiced from starting: also one that is there already gets this mode.
+    file.set_permissions(Permissions::from_mode(0o600)).map_err(failed("its lock file's mode can't be set"))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
         Err(rustix::io::Errno::WOULDBLOCK) => {
             let mut pid = String::new();
             file.read_to_string(&mut pid).map_err(failed("its lock file can't be read"))?;
-            return Err(ServeError::InUse { socket: socket.to_owned(), pid: pid.trim().to_owned() });
+            let (socket, pid) = (socket.to_owned(), pid.trim().to_owned());
+            if Path::new("/proc").join(&pid).exists() {
+                return Err(ServeError::InUse { socket, pid });
+            }
+            return Err(ServeError::Held { socket, lock: path.into(), pid });
         }
         Err(error) => return Err(failed("its lock can't be taken")(error.into())),
     }
