@@ -70,11 +70,11 @@ fn a_refusal_leaves_the_running_table_and_says_why() {
     let _sluiced = site.start();
     site.connected();
     dataplane.table(1);
-    dataplane.shared().refuse = Some((Refusal::TooManyReals, 4));
+    dataplane.shared().refuse = Some((Refusal::PortDiffers, 4));
     let (code, message) = site.refused(ADD);
     assert_eq!(code, Code::Refused);
     assert!(
-        message.contains("the running table stays: service \"web\", real 172.16.0.4:80: there are more reals"),
+        message.contains("the running table stays: service \"web\", real 172.16.0.4:80: a tunnel or direct real"),
         "{message}"
     );
     let status = site.ask(r#"{"command":"status"}"#);

@@ -190,6 +190,24 @@ impl Refusal {
         Self::PortDiffers,
     ];
 
+    /// Whether one row is to blame, the one that the refusal carries; else its number only says how far it came.
+    pub const fn blames_a_row(self) -> bool {
+        match self {
+            Self::RecordInvalid
+            | Self::OutOfOrder
+            | Self::DuplicateService
+            | Self::DuplicateReal
+            | Self::UnknownPort
+            | Self::PortDiffers => true,
+            Self::RowCount
+            | Self::Checksum
+            | Self::Generation
+            | Self::TooManyServices
+            | Self::TooManyReals
+            | Self::TooLarge => false,
+        }
+    }
+
     /// One clause, for `sluice status` and logs.
     pub const fn help(self) -> &'static str {
         match self {
@@ -202,7 +220,8 @@ impl Refusal {
             Self::DuplicateReal => "two reals of one service share address and port",
             Self::TooManyServices => "there are more services than the dataplane has slots",
             Self::TooManyReals => {
-                "there are more reals than the dataplane has slots (removed ones keep theirs while connections last)"
+                "there are more reals than the dataplane has slots; reals that are replaced keep theirs until they are \
+                 idle, and the new ones need their own: apply in two steps, or raise max_reals in sluice.toml"
             }
             Self::TooLarge => "the transaction is larger than the dataplane accepts",
             Self::UnknownPort => "a route or neighbour names a port that does not exist",

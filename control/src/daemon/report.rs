@@ -73,7 +73,8 @@ fn dataplane(daemon: &Daemon, view: &View, attached: bool, warnings: &mut Vec<St
 
 fn refusal(table: &str, report: &RefusalReport) -> String {
     let RefusalReport { generation, reason, row, .. } = report;
-    format!("{table}, generation {generation}, row {row}: {}", reason.help())
+    let row = if reason.blames_a_row() { format!(", row {row}") } else { String::new() };
+    format!("{table}, generation {generation}{row}: {}", reason.help())
 }
 
 /// What the dataplane counts of each service now, by key; empty where there is no dataplane.

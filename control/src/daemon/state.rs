@@ -351,9 +351,9 @@ impl Daemon {
     }
 }
 
-/// A refusal in words, with the row's name.
+/// A refusal in words, with the name of the row where one is to blame.
 fn refusal_text(services: &Services, reason: Refusal, row: u32) -> String {
-    match row_name(services, row) {
+    match row_name(services, row).filter(|_| reason.blames_a_row()) {
         Some(name) => format!("{name}: {}", reason.help()),
         None => reason.help().to_owned(),
     }
@@ -384,7 +384,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refused_row_is_named() {
+    fn a_refused_row_is_named_where_it_is_to_blame() {
         let text = "[[service]]\nname = \"a\"\nprotocol = \"tcp\"\naddress = \"10.0.0.1:80\"\n\
                     [[service.real]]\naddress = \"10.0.0.2:80\"\n\
                     [[service]]\nname = \"b\"\nprotocol = \"tcp\"\naddress = \"10.0.0.1:81\"\n";
@@ -395,5 +395,11 @@ mod tests {
         assert_eq!(name(2).as_deref(), Some("service \"a\", real 10.0.0.2:80"));
         assert_eq!(name(3).as_deref(), Some("service \"b\""));
         assert_eq!(name(4), None);
+        let duplicate = refusal_text(&services, Refusal::DuplicateReal, 2);
+        assert_eq!(duplicate, "service \"a\", real 10.0.0.2:80: two reals of one service share address and port");
+        for row in [0, 2] {
+            let many = refusal_text(&services, Refusal::TooManyReals, row);
+            assert!(many.starts_with("there are more reals than"), "no row is to blame: {many}");
+        }
     }
 }

@@ -99,7 +99,8 @@ async fn send_next_hops(daemon: &Daemon, table: &NextHopTable) -> Result<(), Ses
             table.neighbors.len()
         ),
         Verdict::Refused { reason, row } => {
-            log::error!("next hops refused at row {row}: {}; those in force stay", reason.help());
+            let row = if reason.blames_a_row() { format!(" at row {row}") } else { String::new() };
+            log::error!("next hops refused{row}: {}; those in force stay", reason.help());
         }
     }
     Ok(())
