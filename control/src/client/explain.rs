@@ -57,7 +57,7 @@ fn answer(protocol: Protocol, reason: &str) -> &'static str {
         ("no_service" | "no_connection", Protocol::Udp) | ("no_real", _) => "ICMP port unreachable",
         ("ttl_exceeded", _) => "ICMP time exceeded",
         ("fragmentation_needed" | "mtu_too_small", _) => "ICMP fragmentation needed",
-        ("no_route", _) => "ICMP network unreachable",
+        ("no_route", _) => "ICMP host unreachable",
         _ => "an ICMP error",
     }
 }
@@ -92,4 +92,23 @@ fn real(explained: &Explained) -> Option<String> {
 fn next_hop(explained: &Explained) -> Option<String> {
     let hop = explained.next_hop.as_ref()?;
     Some(format!("{} at {} on port {}", hop.address, hop.mac, hop.port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Protocol, answer};
+
+    #[test]
+    fn each_reason_has_the_answer_that_the_dataplane_sends() {
+        for (reason, protocol, want) in [
+            ("no_service", Protocol::Tcp, "a TCP reset"),
+            ("no_service", Protocol::Udp, "ICMP port unreachable"),
+            ("no_real", Protocol::Tcp, "ICMP port unreachable"),
+            ("ttl_exceeded", Protocol::Tcp, "ICMP time exceeded"),
+            ("mtu_too_small", Protocol::Udp, "ICMP fragmentation needed"),
+            ("no_route", Protocol::Tcp, "ICMP host unreachable"),
+        ] {
+            assert_eq!(answer(protocol, reason), want, "{reason}");
+        }
+    }
 }
