@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long `sluiced` may be silent in the middle of an answer.
+/// How long `sluiced` may be silent in the middle of an answer, or take nothing of a request.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A connection to `sluiced`.
@@ -23,7 +23,8 @@ impl Connection {
     /// Connects to the socket at `path`.
     pub(super) fn open(path: &Path) -> Result<Self, Stop> {
         let stream = UnixStream::connect(path).map_err(|error| unreachable(path, &error))?;
-        stream.set_read_timeout(Some(PATIENCE)).map_err(|error| unreachable(path, &error))?;
+        let timeouts = stream.set_read_timeout(Some(PATIENCE)).and_then(|()| stream.set_write_timeout(Some(PATIENCE)));
+        timeouts.map_err(|error| unreachable(path, &error))?;
         Ok(Self { path: path.to_owned(), stream: BufReader::with_capacity(64 * 1024, stream), line: Vec::new() })
     }
 
@@ -35,17 +36,20 @@ impl Connection {
     ) -> Result<T, Stop> {
         let sent = self.stream.get_mut().write_all(&encode_request(request)?);
         // A refusal may be waiting although not all could be sent (a request that is too long).
-        if let Err(error) = sent
-            && error.kind() != ErrorKind::BrokenPipe
-        {
-            return Err(unreachable(&self.path, &error));
+        match sent {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+            Err(error) if is_timeout(&error) => {
+                return Err(self.gone(&format!("it did not take the request within {} seconds", PATIENCE.as_secs())));
+            }
+            Err(error) => return Err(unreachable(&self.path, &error)),
         }
         loop {
             self.line.clear();
             match self.stream.read_until(b'\n', &mut self.line) {
                 Ok(0) => return Err(self.gone("it closed the connection before it had answered")),
                 Ok(_) => {}
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                Err(error) if is_timeout(&error) => {
                     return Err(self.gone(&format!("it did not answer within {} seconds", PATIENCE.as_secs())));
                 }
                 Err(error) => return Err(unreachable(&self.path, &error)),
@@ -83,6 +87,10 @@ impl Connection {
     }
 }
 
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
 fn unreachable(path: &Path, error: &io::Error) -> Stop {
     let next = match error.kind() {
         ErrorKind::PermissionDenied => "Run sluice as root or as a member of the socket's group.",
@@ -90,4 +98,28 @@ fn unreachable(path: &Path, error: &io::Error) -> Stop {
         _ => "The log of sluiced may say why.",
     };
     Stop::Unreachable(format!("sluiced at {} is not reachable: {error}. {next}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Connection, Duration, PATIENCE, Request, Stop};
+    use crate::client::UNREACHABLE;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn a_sluiced_that_reads_nothing_does_not_hold_the_client_for_ever() {
+        let path = std::env::temp_dir().join(format!("sluice-deaf-{}.sock", std::process::id()));
+        let _listener = UnixListener::bind(&path).expect("a socket in the temporary directory");
+        let mut connection = Connection::open(&path).expect("connected, though never accepted");
+        let _ = std::fs::remove_file(&path);
+        assert_eq!(connection.stream.get_ref().write_timeout().expect("an option"), Some(PATIENCE));
+        assert_eq!(connection.stream.get_ref().read_timeout().expect("an option"), Some(PATIENCE));
+        // The same without the minute.
+        connection.stream.get_ref().set_write_timeout(Some(Duration::from_millis(50))).expect("set");
+        let request = Request::Apply { text: "#".repeat(1 << 20), file: "services.toml".to_owned(), dry_run: false };
+        match connection.ask::<()>(&request) {
+            Err(Stop::Unreachable(text)) => assert!(text.contains("it did not take the request"), "{text}"),
+            _ => panic!("nobody can have answered; the exit code would not be {UNREACHABLE}"),
+        }
+    }
 }
