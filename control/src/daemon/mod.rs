@@ -15,6 +15,7 @@ pub mod kernel;
 pub mod mirror;
 pub mod netlink;
 pub mod program;
+mod refusal;
 mod report;
 pub mod rows;
 pub mod running;
