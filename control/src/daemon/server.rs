@@ -1,5 +1,5 @@
 //! The Unix socket: one process per socket, who may use it, and lines in and out. What requests mean is in
-//! [`super::handlers`].
+//! `handlers`.
 
 use super::handlers;
 use super::state::Daemon;
