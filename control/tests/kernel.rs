@@ -151,7 +151,9 @@ fn an_address_of_an_earlier_run_is_removed_with_its_service_and_a_foreign_one_is
     let net = Net::new("own");
     net.director("address add 202.103.106.6/32 dev sluice-wan");
     let site = net.site();
-    site.start().kill();
+    let earlier = site.start();
+    net.expect_address("202.103.106.5/32", true);
+    earlier.kill();
     net.expect_address("202.103.106.5/32", true);
 
     let _sluiced = site.start();
