@@ -179,8 +179,11 @@ counters! {
         tx_unsent "Packets that the transmit queue did not take.",
         to_kernel "Packets handed to the port's kernel interface.",
         from_kernel "Packets taken from the port's kernel interface.",
+        rx_missed "Packets that the device lost: no worker fetched them in time, or no buffer was left (its own count).",
+        rx_errors "Packets received with an error, and lost (the device's own count).",
+        tx_errors "Packets that the device could not send (its own count, which the main lcore copies, as those two).",
     }
-    reserved 1;
+    reserved 6;
 }
 
 counters! {

@@ -36,6 +36,9 @@ fn status_services_stats_and_ports_agree_with_what_was_done() -> Result<()> {
     let names: Vec<_> = ports.as_array().into_iter().flatten().map(|port| port["name"].clone()).collect();
     assert_eq!(names, ["wan", "lan"]);
     assert!(lab.sluice_ok(["ports"])?.contains("net_tap0,iface=wan0"));
+    for port in ports.as_array().into_iter().flatten() {
+        assert_eq!((number(&port["rx_missed"]), number(&port["rx_errors"])), (0, 0), "{port}");
+    }
     for table in ["service list", "stats", "stats --rate", "drops", "drops --all", "timeouts"] {
         assert!(lab.sluice_ok(table.split(' '))?.lines().count() > 1, "sluice {table}");
     }

@@ -212,6 +212,9 @@ pub(super) fn ports(daemon: &Daemon) -> Result<Vec<PortRow>, Failure> {
                 tx_unsent: counters.tx_unsent,
                 to_kernel: counters.to_kernel,
                 from_kernel: counters.from_kernel,
+                rx_missed: counters.rx_missed,
+                rx_errors: counters.rx_errors,
+                tx_errors: counters.tx_errors,
             }
         });
         rows.collect()

@@ -259,6 +259,12 @@ pub struct PortRow {
     pub to_kernel: u64,
     /// Packets from its kernel interface.
     pub from_kernel: u64,
+    /// Packets that the device lost because no worker fetched them in time, or no buffer was left.
+    pub rx_missed: u64,
+    /// Packets received with an error, and lost by the device.
+    pub rx_errors: u64,
+    /// Packets that the device could not send.
+    pub tx_errors: u64,
 }
 
 /// What happens to a packet.

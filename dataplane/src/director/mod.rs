@@ -10,6 +10,8 @@ use crate::clock::TscClock;
 use crate::control_link::ControlLink;
 use crate::kernel::KernelPath;
 use crate::worker::Worker;
+use link::Handle;
+use link::counters::PortCounters;
 use rte_rs::{Burst, LcoreTask, PortHandle};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::AsFd;
@@ -34,6 +36,8 @@ pub struct Director {
     kernel: Vec<KernelPath>,
     workers: Vec<LcoreTask<Worker>>,
     ports: Vec<PortHandle>,
+    /// The main lcore's counters of each port.
+    port_counters: Vec<Handle<PortCounters>>,
     clock: TscClock,
     /// Ends the workers.
     stop: Arc<AtomicBool>,
@@ -56,6 +60,7 @@ impl Director {
             if now.saturating_sub(last_round) >= HOUSE_INTERVAL {
                 last_round = now;
                 self.control.keep_house(now);
+                self.copy_port_counts();
                 if self.workers.iter().any(LcoreTask::is_finished) {
                     log::error!("a worker has ended by itself; stopping");
                     self.end();
@@ -71,6 +76,16 @@ impl Director {
         }
         self.end();
         true
+    }
+
+    /// What only the devices count, for control to read.
+    fn copy_port_counts(&self) {
+        for (port, cells) in self.ports.iter().zip(&self.port_counters) {
+            let Some(counts) = port.statistics() else { continue };
+            cells.rx_missed.set(counts.rx_missed + counts.rx_no_mbuf);
+            cells.rx_errors.set(counts.rx_errors);
+            cells.tx_errors.set(counts.tx_errors);
+        }
     }
 
     /// Sleeps until something comes from the kernel, or `length` is over. An interface whose frames can't be read (no

@@ -95,6 +95,8 @@ pub fn start(machine: &Machine) -> Result<Director, StartError> {
     for (index, wires) in (0u16..).zip(wiring.workers) {
         made.push(factory.make(index, wires, &mut outside)?);
     }
+    let port_counters = (0..layout.ports).map(|port| link.port_counters(workers, port)).collect::<Option<_>>();
+    let port_counters = port_counters.ok_or(StartError::Counters(workers))?;
     let limits = Limits { rows: MAX_ROWS, services: layout.services, reals: layout.reals, ports: layout.ports };
     let control = ControlLink::new(link, Assembler::new(limits), publisher, outside, dataplane.unmatched);
     let stop = Arc::new(AtomicBool::new(false));
@@ -105,7 +107,16 @@ pub fn start(machine: &Machine) -> Result<Director, StartError> {
     }
     let handles = ports.into_iter().map(|port| port.handle).collect();
     log::info!("{workers} workers on lcores {lcores:?}, housekeeping on lcore {}", dataplane.main_lcore);
-    Ok(Director { control, kernel: wiring.kernel, workers: tasks, ports: handles, clock, stop, idle_wakes: 0 })
+    Ok(Director {
+        control,
+        kernel: wiring.kernel,
+        workers: tasks,
+        ports: handles,
+        port_counters,
+        clock,
+        stop,
+        idle_wakes: 0,
+    })
 }
 
 /// Before any device is touched: the first dataplane's ports are not to be disturbed.

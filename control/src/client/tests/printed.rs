@@ -118,13 +118,16 @@ fn ports_show_their_identity_and_their_counters() {
         tx_unsent: 0,
         to_kernel: 3,
         from_kernel: 4,
+        rx_missed: 5,
+        rx_errors: 6,
+        tx_errors: 7,
     };
     let want = "\
 PORT  DEVICE    DRIVER   MAC                 MTU  KERNEL INTERFACE  ADDRESSES
 wan   net_tap0  net_tap  02:00:00:00:01:01  1500  -                 10.0.1.1/24
 
-PORT  RX PACKETS  RX BYTES  TX PACKETS  TX BYTES  TX UNSENT  TO KERNEL  FROM KERNEL
-wan            1    1.50GB           2       64B          0          3            4
+PORT  RX PACKETS  RX BYTES  RX MISSED  RX ERRORS  TX PACKETS  TX BYTES  TX UNSENT  TX ERRORS  TO KERNEL  FROM KERNEL
+wan            1    1.50GB          5          6           2       64B          0          7          3            4
 ";
     assert_eq!(ran(vec![done([port])], &["ports"]).out, want);
 }
