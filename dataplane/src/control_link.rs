@@ -214,7 +214,8 @@ impl ControlLink {
         }
     }
 
-    /// One step of the first job, which then lets the others go first; says whether there was something to do.
+    /// One step of the first job; says whether there was something to do. A list then lets the others go first. What
+    /// waits for a worker keeps its place: a mailbox holds one question, and the answer in it is that question's.
     fn run_job(&mut self, now: u64) -> bool {
         let Some(mut job) = self.jobs.pop_front() else { return false };
         let progress = match job.kind {
@@ -227,8 +228,10 @@ impl ControlLink {
             JobKind::Flush { .. } => self.flush(&mut job),
             JobKind::Explain { .. } => self.ask_scheduler(&mut job),
         };
-        if progress != Progress::Done {
-            self.jobs.push_back(job);
+        match job.kind {
+            _ if progress == Progress::Done => {}
+            JobKind::Scan { .. } => self.jobs.push_back(job),
+            _ => self.jobs.push_front(job),
         }
         progress != Progress::Blocked
     }

@@ -144,3 +144,27 @@ fn a_flush_waits_for_the_one_of_a_control_that_is_gone() {
     assert_eq!(end, Some(Reply::End { count: 1 }));
     assert_eq!(site.table.len(), CONNECTIONS as usize - 2, "each filter removed the connection it named");
 }
+
+#[test]
+fn two_flushes_at_once_each_get_their_own_count() {
+    let mut site = Site::new();
+    let mut worker = FlushProgress::default();
+    let one = ConnectionFilter { client: Some([10, 0, 0, 1].into()), ..ConnectionFilter::default() };
+    site.control.send(&Request::Flush(one)).expect("room");
+    site.control.send(&Request::Flush(ConnectionFilter::default())).expect("room");
+    let mut counts = Vec::new();
+    for _ in 0..100_000 {
+        site.served.step(0);
+        // The worker is through before the main lcore looks again.
+        while site.mailbox.flush.removed().is_none() {
+            worker.step(&site.mailbox.flush, &mut site.table);
+        }
+        if let Some(Reply::End { count }) = site.receive() {
+            counts.push(count);
+        }
+        if counts.len() == 2 {
+            break;
+        }
+    }
+    assert_eq!(counts, [1, u64::from(CONNECTIONS) - 1]);
+}
