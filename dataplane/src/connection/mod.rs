@@ -3,6 +3,7 @@
 mod accounts;
 mod entry;
 pub mod key;
+pub mod shared;
 mod table;
 pub mod tcp;
 pub mod timer;
