@@ -91,7 +91,7 @@ impl<'a> Section<'a> {
         let DeValue::Table(table) = value.get_ref() else {
             return Err(self.refuse_at(value.span().start, format!("{key} must be a table, write [{key}]")));
         };
-        let name = format!("[{key}]");
+        let name = self.child_name(&format!("[{key}]"));
         let section = Section { document: self.document, table, start: value.span().start, name };
         section.refuse_unknown("key", known)?;
         Ok(Some(section))
@@ -163,6 +163,17 @@ impl<'a> Section<'a> {
             Some(number) => Ok(Some(number)),
             None => Err(self.not_allowed(key, value, &format!("{} to {}", range.start(), range.end()))),
         }
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn flag(&self, key: &str) -> Result<Option<bool>, ConfigError> {
+        let Some(value) = self.table.get(key) else { return Ok(None) };
+        value.get_ref().as_bool().map(Some).ok_or_else(|| self.not_allowed(key, value, "true, false"))
+    }
+
+    /// Whether `key` is there.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
     }
 
     /// A list of integers in `range`.

@@ -1,6 +1,8 @@
 //! The rules that services and reals obey, wherever they come from: a file, or a request on the control socket.
 
-use link::model::{ForwardMethod, RealServer, ServiceKey, Timeouts};
+use link::model::{
+    ForwardMethod, Persistence, Protocol, RealServer, ServiceEndpoint, ServiceKey, ServiceOptions, Setting, Timeouts,
+};
 use std::fmt;
 use std::net::Ipv4Addr;
 
@@ -33,6 +35,12 @@ pub const NAME: &str = "1 to 64 of letters, digits, \".\", \"_\" and \"-\"";
 /// What the address of a service or real may be.
 pub const ENDPOINT: &str = "a unicast IPv4 address and a port from 1 to 65535, as \"10.0.0.1:80\"";
 
+/// What the number of a group may be.
+pub const GROUP: &str = "1 to 4294967295";
+
+/// What the netmask of persistence may be.
+pub const NETMASK: &str = "a mask other than 0.0.0.0, as \"255.255.255.0\"";
+
 /// Whether `text` is a name: see [`NAME`].
 pub fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
@@ -54,26 +62,75 @@ pub fn check_name(name: &str) -> Result<(), Broken> {
 /// The key of a service.
 ///
 /// # Errors
-/// Where the VIP is not a host's address or the port is 0.
-pub fn check_service(key: &ServiceKey) -> Result<(), Broken> {
-    if is_host(*key.address.ip()) && key.address.port() != 0 {
+/// Where the VIP is not a host's address, or the number of the group is 0.
+pub fn check_key(key: &ServiceKey) -> Result<(), Broken> {
+    match key {
+        ServiceKey::Endpoint(endpoint) => check_endpoint(endpoint),
+        ServiceKey::Group(0) => Err(Broken::new("group", 0, GROUP)),
+        ServiceKey::Group(_) => Ok(()),
+    }
+}
+
+/// An endpoint of a service or group. Port 0 stands for all ports.
+///
+/// # Errors
+/// Where the VIP is not a host's address.
+pub fn check_endpoint(endpoint: &ServiceEndpoint) -> Result<(), Broken> {
+    if is_host(*endpoint.address.ip()) {
         Ok(())
     } else {
-        Err(Broken::new("address", format_args!("\"{}\"", key.address), ENDPOINT))
+        Err(Broken::new("address", format_args!("\"{}\"", endpoint.address), ENDPOINT))
     }
+}
+
+/// A service without its reals.
+///
+/// # Errors
+/// Where its key is not allowed, or an option is not allowed with that key.
+pub fn check_service(key: &ServiceKey, options: &ServiceOptions) -> Result<(), Broken> {
+    check_key(key)?;
+    if let Some(endpoint) = key.endpoint() {
+        if endpoint.address.port() == 0 && options.persistence.is_none() {
+            let allowed = "1 to 65535; 0, all ports, only with persistence";
+            return Err(Broken::new("address", format_args!("\"{}\": port 0", endpoint.address), allowed));
+        }
+        if options.one_packet && endpoint.protocol != Protocol::Udp {
+            return Err(Broken::new("one_packet", true, "only with protocol \"udp\", or in the service of a group"));
+        }
+        if options.helper.is_some() && endpoint.protocol != Protocol::Tcp {
+            return Err(Broken::new("helper", "\"ftp\"", "only with protocol \"tcp\""));
+        }
+    } else if options.helper.is_some() {
+        return Err(Broken::new("helper", "\"ftp\"", "\"none\" in the service of a group"));
+    }
+    options.persistence.as_ref().map_or(Ok(()), check_persistence)
+}
+
+/// How clients keep their real.
+///
+/// # Errors
+/// Where the timeout is not from 1 to [`Timeouts::MAX_SECONDS`] or the mask is 0.0.0.0.
+pub fn check_persistence(persistence: &Persistence) -> Result<(), Broken> {
+    check_timeout("persistence", persistence.timeout.into())?;
+    if persistence.netmask.is_unspecified() {
+        return Err(Broken::new("persistence_netmask", "\"0.0.0.0\"", NETMASK));
+    }
+    Ok(())
 }
 
 /// A real of the service with `key`.
 ///
 /// # Errors
-/// Where the address is not a host's, the port is 0, the weight is too large, the real is the service itself, or it
-/// has another port than the service although its method keeps the packet's.
+/// Where the address is not a host's, the port is 0 though the service has one, the weight is too large, the real is
+/// the service itself, it has another port than the service although its method keeps the packet's, or the lower
+/// threshold is above the upper one.
 pub fn check_real(key: &ServiceKey, real: &RealServer) -> Result<(), Broken> {
     let address = format_args!("\"{}\"", real.address).to_string();
-    if !is_host(*real.address.ip()) || real.address.port() == 0 {
+    let (service_port, port) = (key.port(), real.address.port());
+    if !is_host(*real.address.ip()) || (port == 0 && service_port != 0) {
         return Err(Broken::new("address", address, ENDPOINT));
     }
-    if real.address.ip() == key.address.ip() {
+    if key.address().is_some_and(|vip| vip.ip() == real.address.ip()) {
         return Err(Broken::new(
             "address",
             address,
@@ -83,12 +140,31 @@ pub fn check_real(key: &ServiceKey, real: &RealServer) -> Result<(), Broken> {
     if real.weight > RealServer::MAX_WEIGHT {
         return Err(Broken::new("weight", real.weight, format!("0 to {}", RealServer::MAX_WEIGHT)));
     }
-    if real.method != ForwardMethod::Nat && real.address.port() != key.address.port() {
-        let allowed =
-            format!("port {} as the service has: method {} keeps the packet's port", key.address.port(), real.method);
+    if real.method != ForwardMethod::Nat && port != service_port {
+        let allowed = match service_port {
+            0 => {
+                format!("port 0 with a service on all ports or a group: method {} keeps the packet's port", real.method)
+            }
+            _ => format!("port {service_port} as the service has: method {} keeps the packet's port", real.method),
+        };
         return Err(Broken::new("address", address, allowed));
     }
+    if real.lower_threshold > real.upper_threshold {
+        let allowed = format!("0 to upper_threshold, which is {}", real.upper_threshold);
+        return Err(Broken::new("lower_threshold", real.lower_threshold, allowed));
+    }
     Ok(())
+}
+
+/// A setting's value.
+///
+/// # Errors
+/// Where it is out of the setting's range.
+pub fn check_setting(setting: &Setting, value: u64) -> Result<u32, Broken> {
+    u32::try_from(value)
+        .ok()
+        .filter(|value| (setting.least..=setting.most).contains(value))
+        .ok_or_else(|| Broken::new(setting.name, value, format!("{} to {}", setting.least, setting.most)))
 }
 
 /// A timeout, in seconds.

@@ -49,7 +49,7 @@ fn the_shipped_services_file_is_the_papers_example_with_default_timeouts() {
     let services = Services::load(&shipped("services.toml")).expect("conf/services.toml");
     assert_eq!(services.timeouts, Timeouts::default());
     let web = services.find("web").expect("web");
-    assert_eq!(web.service.scheduler, SchedulerKind::WeightedRoundRobin);
+    assert_eq!(web.service.options.scheduler, SchedulerKind::WeightedRoundRobin);
     let reals: Vec<_> = web.service.reals.iter().map(|r| (r.address.to_string(), r.weight, r.method)).collect();
     let nat = ForwardMethod::Nat;
     assert_eq!(reals, [("172.16.0.2:80".to_owned(), 1, nat), ("172.16.0.3:8000".to_owned(), 2, nat)]);

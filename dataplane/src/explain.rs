@@ -8,7 +8,7 @@ use crate::tables::Tables;
 use config::Unmatched;
 use link::DropReason;
 use link::message::{Explanation, Flow, Hop, Outcome};
-use link::model::MacAddress;
+use link::model::{MacAddress, ServiceKey};
 use rte_rs::HashReader;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -44,6 +44,7 @@ pub fn explain(flow: &Flow, tables: &Tables, views: &mut [WorkerView], unmatched
         worker,
         service: None,
         connection: None,
+        template: false,
         outbound: false,
         real: None,
         next_hop: None,
@@ -56,7 +57,9 @@ pub fn explain(flow: &Flow, tables: &Tables, views: &mut [WorkerView], unmatched
         // The entry may have changed hands since the look-up.
         && (row.client == flow.source || row.client == flow.destination)
     {
-        explanation.service = Some(row.service);
+        let real = tables.services.real(connection.real_slot(), connection.real_generation());
+        let service = real.and_then(|real| tables.services.service(real.service)).map(|service| service.key);
+        explanation.service = Some(service.unwrap_or(ServiceKey::new(flow.protocol, row.service)));
         explanation.connection = Some((row.state, row.expires_in));
         explanation.outbound = found.outbound;
         explanation.real = Some((row.real, row.method));
@@ -83,7 +86,7 @@ pub fn explain(flow: &Flow, tables: &Tables, views: &mut [WorkerView], unmatched
         };
         return Explained::Done(explanation);
     };
-    explanation.service = Some(flow.destination);
+    explanation.service = Some(service.key);
     if source.port == crate::pipeline::FTP_DATA {
         explanation.outcome = Outcome::Answered(DropReason::NoConnection);
         return Explained::Done(explanation);

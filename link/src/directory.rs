@@ -12,7 +12,7 @@
 
 use crate::counters::{RealCounters, RealTotals};
 use crate::memory::{Handle, Shared};
-use crate::model::{ForwardMethod, Protocol, SchedulerKind, ServiceKey};
+use crate::model::{ForwardMethod, Protocol, SchedulerKind, ServiceEndpoint, ServiceKey};
 use crate::seqlock::SeqCell;
 use crate::wire_number::WireNumber;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -58,9 +58,11 @@ pub struct RealEntry {
 const FREE: u64 = 0;
 const LIVE: u64 = 1;
 const REMOVED: u64 = 2;
+/// In the place of a protocol.
+const GROUP: u8 = 0;
 
-/// A service's slot. Word 0: state, protocol, scheduler (8 bits each), 8 bits of zero, port (16 bits) from the lowest
-/// bit up; word 1: the VIP; words 2 to 6: `retired`.
+/// A service's slot. Word 0: state, protocol (0: a group), scheduler (8 bits each), 8 bits of zero, port (16 bits) from
+/// the lowest bit up; word 1: the VIP, or the group's number; words 2 to 6: `retired`.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub struct ServiceSlot {
@@ -74,13 +76,16 @@ const _: () = assert!(size_of::<ServiceSlot>() == 64 && size_of::<SeqCell<7>>() 
 impl ServiceSlot {
     /// Puts a service into the slot. Main lcore only.
     pub fn publish(&self, entry: &ServiceEntry) {
-        let ServiceKey { protocol, address } = entry.key;
-        let head = LIVE
-            | u64::from(protocol.number()) << 8
-            | u64::from(entry.scheduler.wire_number()) << 16
-            | u64::from(address.port()) << 32;
+        let (protocol, number, port) = match entry.key {
+            ServiceKey::Endpoint(ServiceEndpoint { protocol, address }) => {
+                (protocol.number(), address.ip().to_bits(), address.port())
+            }
+            ServiceKey::Group(number) => (GROUP, number, 0),
+        };
+        let head =
+            LIVE | u64::from(protocol) << 8 | u64::from(entry.scheduler.wire_number()) << 16 | u64::from(port) << 32;
         let [a, b, c, d, e] = entry.retired.to_words();
-        self.cell.write([head, u64::from(address.ip().to_bits()), a, b, c, d, e]);
+        self.cell.write([head, u64::from(number), a, b, c, d, e]);
     }
 
     /// Frees the slot. Main lcore only.
@@ -96,9 +101,16 @@ impl ServiceSlot {
             return None;
         }
         let port = u16::from_le_bytes([port_low, port_high]);
-        let address = SocketAddrV4::new(Ipv4Addr::from_bits(u32::try_from(address).ok()?), port);
+        let number = u32::try_from(address).ok()?;
+        let key = match protocol {
+            GROUP => ServiceKey::Group(number),
+            _ => {
+                let address = SocketAddrV4::new(Ipv4Addr::from_bits(number), port);
+                ServiceKey::new(Protocol::from_number(protocol)?, address)
+            }
+        };
         Some(ServiceEntry {
-            key: ServiceKey { protocol: Protocol::from_number(protocol)?, address },
+            key,
             scheduler: SchedulerKind::from_wire_number(scheduler)?,
             retired: RealTotals::from_words([a, b, c, d, e]),
         })
@@ -115,10 +127,18 @@ pub struct RealSlot {
     pub active: AtomicU32,
     /// Inactive connections now, written as `active`.
     pub inactive: AtomicU32,
-    reserved: [AtomicU64; 7],
+    /// Templates of persistence now. Any worker adds, whoever removes one subtracts.
+    pub persistent: AtomicU32,
+    /// 1: at its upper threshold, no new connections. Any worker sets and clears it.
+    pub overloaded: AtomicU32,
+    /// Connections at which it is overloaded; 0 = never. Main lcore only.
+    pub upper_threshold: AtomicU32,
+    /// Connections below which it is no longer overloaded. Main lcore only.
+    pub lower_threshold: AtomicU32,
+    reserved: [AtomicU64; 5],
 }
 
-// SAFETY: repr(C) of atomics; cell (64) + active and inactive (8) + reserved (56) fill its 128 bytes, so there is no
+// SAFETY: repr(C) of atomics; cell (64) + six counts (24) + reserved (40) fill its 128 bytes, so there is no
 // padding (assert below); aligned to a cache line.
 unsafe impl Shared for RealSlot {}
 const _: () = assert!(size_of::<RealSlot>() == 128);

@@ -6,7 +6,8 @@
 
 use crate::drop_reason::DropReason;
 use crate::model::{
-    ForwardMethod, MacAddress, Neighbor, Protocol, RealServer, Route, SchedulerKind, ServiceKey, Timeouts,
+    ForwardMethod, MacAddress, Neighbor, Protocol, RealServer, Route, ServiceEndpoint, ServiceKey, ServiceOptions,
+    Settings, TimeoutOverrides, Timeouts,
 };
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -38,15 +39,26 @@ pub enum Request {
     },
     /// First row of a services transaction.
     Timeouts(Timeouts),
+    /// Second row of a services transaction.
+    Settings(Settings),
+    /// An endpoint of a group; those of one group stand together, all of them before the services.
+    GroupEndpoint {
+        /// The group, from 1.
+        group: u32,
+        /// Where its packets are sent to.
+        endpoint: ServiceEndpoint,
+    },
     /// A service; the reals that follow belong to it.
     Service {
-        /// Protocol, VIP, port.
+        /// Protocol, VIP, port; or a group.
         key: ServiceKey,
-        /// Its scheduler.
-        scheduler: SchedulerKind,
+        /// What it does. The timeouts of its own come in a row of their own.
+        options: ServiceOptions,
         /// How many [`Request::Real`] rows follow.
         reals: u32,
     },
+    /// The timeouts of the service before it, if it has any of its own; then its reals follow.
+    ServiceTimeouts(TimeoutOverrides),
     /// A real of the service before it, oldest first.
     Real(RealServer),
     /// A route.
@@ -169,13 +181,17 @@ pub enum Refusal {
     TooLarge,
     /// The route's or neighbour's port does not exist.
     UnknownPort,
-    /// A real with tunnel or direct method and another port than the service.
+    /// A real with tunnel or direct method and another port than the service, or with port 0 where the service has one.
     PortDiffers,
+    /// An endpoint in two groups, or twice in one.
+    DuplicateEndpoint,
+    /// A service on all ports without persistence.
+    NotPersistent,
 }
 
 impl Refusal {
     /// Every refusal, in the order of its wire number.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::RecordInvalid,
         Self::OutOfOrder,
         Self::RowCount,
@@ -188,6 +204,8 @@ impl Refusal {
         Self::TooLarge,
         Self::UnknownPort,
         Self::PortDiffers,
+        Self::DuplicateEndpoint,
+        Self::NotPersistent,
     ];
 
     /// Whether one row is to blame, the one that the refusal carries; else its number only says how far it came.
@@ -198,7 +216,9 @@ impl Refusal {
             | Self::DuplicateService
             | Self::DuplicateReal
             | Self::UnknownPort
-            | Self::PortDiffers => true,
+            | Self::PortDiffers
+            | Self::DuplicateEndpoint
+            | Self::NotPersistent => true,
             Self::RowCount
             | Self::Checksum
             | Self::Generation
@@ -225,7 +245,11 @@ impl Refusal {
             }
             Self::TooLarge => "the transaction is larger than the dataplane accepts",
             Self::UnknownPort => "a route or neighbour names a port that does not exist",
-            Self::PortDiffers => "a tunnel or direct real has another port than its service",
+            Self::PortDiffers => {
+                "a tunnel or direct real has another port than its service, or a real has port 0 where its service has one"
+            }
+            Self::DuplicateEndpoint => "an endpoint is in two groups, or twice in one",
+            Self::NotPersistent => "a service on all ports (port 0) has no persistence",
         }
     }
 }
@@ -301,14 +325,25 @@ impl ConnectionState {
     }
 }
 
-/// A connection, as listed.
+/// What a row of the list of connections is, when it is no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Template {
+    /// A client's real is remembered, but no connection of it was established yet.
+    Fresh,
+    /// A connection of it was established.
+    Assured,
+}
+
+/// A connection or template, as listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionRow {
-    /// TCP or UDP.
-    pub protocol: Protocol,
+    /// TCP or UDP; `None`: a template of a group, which is for both.
+    pub protocol: Option<Protocol>,
+    /// A template of persistence: then `state` is NONE, the client's address is masked and its port 0.
+    pub template: Option<Template>,
     /// The client's end.
     pub client: SocketAddrV4,
-    /// The service's end.
+    /// The service's end. A group's template: the number of the group as an address, port 0.
     pub service: SocketAddrV4,
     /// The real's end.
     pub real: SocketAddrV4,
@@ -318,8 +353,27 @@ pub struct ConnectionRow {
     pub state: ConnectionState,
     /// Milliseconds until it is removed if no packet comes.
     pub expires_in: u32,
-    /// The worker that owns it.
+    /// The worker that owns it; 0 for a template, which all share.
     pub worker: u16,
+}
+
+impl ConnectionRow {
+    /// The state as `ipvsadm -Lnc` prints it: of a template NONE or ASSURED.
+    pub const fn state_name(&self) -> &'static str {
+        match self.template {
+            Some(Template::Assured) => "ASSURED",
+            Some(Template::Fresh) => "NONE",
+            None => self.state.name(),
+        }
+    }
+
+    /// `tcp`, `udp`, or `ip` for a template of a group.
+    pub const fn protocol_name(&self) -> &'static str {
+        match self.protocol {
+            Some(protocol) => protocol.name(),
+            None => "ip",
+        }
+    }
 }
 
 /// What the director would do with a packet of a flow now.
@@ -330,7 +384,9 @@ pub struct Explanation {
     /// The worker that owns the flow.
     pub worker: u16,
     /// The flow belongs to this service.
-    pub service: Option<SocketAddrV4>,
+    pub service: Option<ServiceKey>,
+    /// The client has a template: a new connection goes to its real.
+    pub template: bool,
     /// The existing connection's state and milliseconds left; `None`: a new one would be made.
     pub connection: Option<(ConnectionState, u32)>,
     /// The packet goes from real to client.

@@ -3,10 +3,12 @@
 use crate::drop_reason::DropReason;
 use crate::message::{
     ConnectionFilter, ConnectionRow, ConnectionState, Explanation, Flow, Hop, Outcome, Refusal, Reply, Request, Table,
+    Template,
 };
 use crate::model::{
-    ForwardMethod, MacAddress, Neighbor, Prefix, Protocol, RealServer, Route, SchedulerKind, Service, ServiceKey,
-    ServiceTable, Timeouts,
+    ForwardMethod, Group, Helper, MacAddress, Neighbor, Persistence, Prefix, Protocol, RealServer, Route,
+    SchedulerFlags, SchedulerKind, Service, ServiceEndpoint, ServiceKey, ServiceOptions, ServiceTable, Settings,
+    TimeoutOverrides, Timeouts,
 };
 use proptest::array::{uniform6, uniform12};
 use proptest::collection::{btree_map, vec};
@@ -56,10 +58,52 @@ fn timeouts() -> impl Strategy<Value = Timeouts> {
 }
 
 fn real() -> impl Strategy<Value = RealServer> {
-    (server(), method(), 0..=RealServer::MAX_WEIGHT).prop_map(|(address, method, weight)| RealServer {
-        address,
-        method,
-        weight,
+    (server(), method(), 0..=RealServer::MAX_WEIGHT, any::<(u32, u32)>()).prop_map(
+        |(address, method, weight, (a, b))| RealServer {
+            upper_threshold: a.max(b),
+            lower_threshold: a.min(b),
+            ..RealServer::new(address, method, weight)
+        },
+    )
+}
+
+fn settings() -> impl Strategy<Value = Settings> {
+    any::<[u32; 15]>().prop_map(|values| {
+        let mut values = values;
+        for (value, setting) in values.iter_mut().zip(&Settings::ALL) {
+            *value = setting.least + *value % (setting.most - setting.least + 1);
+        }
+        Settings::from_values(values)
+    })
+}
+
+fn service_endpoint() -> impl Strategy<Value = ServiceEndpoint> {
+    (protocol(), server()).prop_map(|(protocol, address)| ServiceEndpoint { protocol, address })
+}
+
+fn key() -> impl Strategy<Value = ServiceKey> {
+    prop_oneof![service_endpoint().prop_map(ServiceKey::Endpoint), (1..=u32::MAX).prop_map(ServiceKey::Group)]
+}
+
+/// Without timeouts of its own, which travel apart.
+fn options() -> impl Strategy<Value = ServiceOptions> {
+    let persistence = (1..=Timeouts::MAX_SECONDS, 1..=u32::MAX)
+        .prop_map(|(timeout, netmask)| Persistence { timeout, netmask: Ipv4Addr::from_bits(netmask) });
+    (scheduler(), 0..=SchedulerFlags::MASK, option::of(persistence), any::<bool>(), any::<bool>()).prop_map(
+        |(scheduler, flags, persistence, clamp_mss, has_helper)| ServiceOptions {
+            flags: SchedulerFlags(flags),
+            persistence,
+            clamp_mss,
+            helper: has_helper.then_some(Helper::Ftp),
+            ..ServiceOptions::new(scheduler)
+        },
+    )
+}
+
+fn overrides() -> impl Strategy<Value = TimeoutOverrides> {
+    uniform12(prop_oneof![Just(0), 1..=Timeouts::MAX_SECONDS]).prop_map(|mut seconds| {
+        seconds[1] = seconds[1].max(1);
+        TimeoutOverrides(seconds)
     })
 }
 
@@ -90,7 +134,6 @@ fn filter() -> impl Strategy<Value = ConnectionFilter> {
 
 /// Any request that control may send.
 pub(crate) fn request() -> impl Strategy<Value = Request> {
-    let key = (protocol(), server()).prop_map(|(protocol, address)| ServiceKey { protocol, address });
     prop_oneof![
         (1..=u32::MAX).prop_map(|pid| Request::Hello { pid }),
         (table(), 1..=u64::MAX, any::<u32>()).prop_map(|(table, generation, rows)| Request::Begin {
@@ -99,7 +142,10 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
             rows
         }),
         timeouts().prop_map(Request::Timeouts),
-        (key, scheduler(), any::<u32>()).prop_map(|(key, scheduler, reals)| Request::Service { key, scheduler, reals }),
+        settings().prop_map(Request::Settings),
+        (1..=u32::MAX, service_endpoint()).prop_map(|(group, endpoint)| Request::GroupEndpoint { group, endpoint }),
+        (key(), options(), any::<u32>()).prop_map(|(key, options, reals)| Request::Service { key, options, reals }),
+        overrides().prop_map(Request::ServiceTimeouts),
         real().prop_map(Request::Real),
         route().prop_map(Request::Route),
         neighbor().prop_map(Request::Neighbor),
@@ -132,16 +178,17 @@ fn explanation() -> impl Strategy<Value = Explanation> {
     (
         outcome,
         any::<u16>(),
-        option::of(endpoint()),
+        option::of(key()),
         option::of(connection),
-        any::<bool>(),
+        any::<(bool, bool)>(),
         option::of((endpoint(), method())),
         option::of(hop),
     )
-        .prop_map(|(outcome, worker, service, connection, outbound, real, next_hop)| Explanation {
+        .prop_map(|(outcome, worker, service, connection, (outbound, template), real, next_hop)| Explanation {
             outcome,
             worker,
             service,
+            template,
             connection,
             outbound,
             real,
@@ -151,9 +198,15 @@ fn explanation() -> impl Strategy<Value = Explanation> {
 
 fn connection() -> impl Strategy<Value = ConnectionRow> {
     let ends = (endpoint(), endpoint(), endpoint());
-    (protocol(), ends, method(), select(ConnectionState::ALL.to_vec()), any::<u32>(), any::<u16>()).prop_map(
-        |(protocol, (client, service, real), method, state, expires_in, worker)| ConnectionRow {
+    let kind = prop_oneof![
+        protocol().prop_map(|protocol| (Some(protocol), None)),
+        (option::of(protocol()), select(vec![Template::Fresh, Template::Assured]))
+            .prop_map(|(protocol, template)| (protocol, Some(template))),
+    ];
+    (kind, ends, method(), select(ConnectionState::ALL.to_vec()), any::<u32>(), any::<u16>()).prop_map(
+        |((protocol, template), (client, service, real), method, state, expires_in, worker)| ConnectionRow {
             protocol,
+            template,
             client,
             service,
             real,
@@ -189,14 +242,17 @@ pub(crate) fn reply() -> impl Strategy<Value = Reply> {
 /// A table that a dataplane with room for it accepts.
 pub(crate) fn service_table() -> impl Strategy<Value = ServiceTable> {
     let reals = btree_map((host(), 1..=u16::MAX), (method(), 0..=RealServer::MAX_WEIGHT), 0..6);
-    let services = btree_map((protocol(), server()), (scheduler(), reals), 0..8);
-    (timeouts(), services).prop_map(|(timeouts, services)| ServiceTable {
+    let services = btree_map((protocol(), server()), (options(), option::of(overrides()), reals), 0..8);
+    let groups = btree_map((protocol(), server()), 1..4u32, 0..6).prop_map(groups_of);
+    (timeouts(), settings(), groups, services).prop_map(|(timeouts, settings, groups, services)| ServiceTable {
         timeouts,
+        settings,
+        groups,
         services: services
             .into_iter()
-            .map(|((protocol, address), (scheduler, reals))| Service {
-                key: ServiceKey { protocol, address },
-                scheduler,
+            .map(|((protocol, address), (options, own, reals))| Service {
+                key: ServiceKey::new(protocol, address),
+                options: ServiceOptions { timeouts: own.unwrap_or_default(), ..options },
                 reals: reals
                     .into_iter()
                     .map(|(end, (method, weight))| real_of(address.port(), end, method, weight))
@@ -206,10 +262,18 @@ pub(crate) fn service_table() -> impl Strategy<Value = ServiceTable> {
     })
 }
 
+fn groups_of(endpoints: std::collections::BTreeMap<(Protocol, SocketAddrV4), u32>) -> Vec<Group> {
+    let mut groups = std::collections::BTreeMap::<u32, Vec<ServiceEndpoint>>::new();
+    for ((protocol, address), number) in endpoints {
+        groups.entry(number).or_default().push(ServiceEndpoint { protocol, address });
+    }
+    groups.into_iter().map(|(number, endpoints)| Group { number, endpoints }).collect()
+}
+
 /// With the service's port where the method keeps the packet's; then the address alone makes it unique.
 fn real_of(service_port: u16, (host, port): (Ipv4Addr, u16), method: ForwardMethod, weight: u32) -> RealServer {
     let method = if port == service_port { method } else { ForwardMethod::Nat };
-    RealServer { address: SocketAddrV4::new(host, port), method, weight }
+    RealServer::new(SocketAddrV4::new(host, port), method, weight)
 }
 
 /// Routes and neighbours on the ports below `ports`.

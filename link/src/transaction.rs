@@ -5,17 +5,30 @@ mod assembler;
 pub use assembler::{Assembled, Assembler, Limits, Refused};
 
 use crate::message::{Request, Table};
-use crate::model::{NextHopTable, Service, ServiceTable};
+use crate::model::{Group, NextHopTable, Service, ServiceOptions, ServiceTable, TimeoutOverrides};
 use crate::record::Checksum;
 
-/// The rows of a services transaction: the timeouts, then each service followed by its reals.
+/// The rows of a services transaction: timeouts, settings, the groups' endpoints, then each service followed by its own
+/// timeouts, if it has any, and its reals.
 pub fn rows_of_services(table: &ServiceTable) -> impl Iterator<Item = Request> {
-    std::iter::once(Request::Timeouts(table.timeouts)).chain(table.services.iter().flat_map(rows_of_service))
+    let groups = table.groups.iter().flat_map(rows_of_group);
+    [Request::Timeouts(table.timeouts), Request::Settings(table.settings)]
+        .into_iter()
+        .chain(groups)
+        .chain(table.services.iter().flat_map(rows_of_service))
+}
+
+fn rows_of_group(group: &Group) -> impl Iterator<Item = Request> {
+    let number = group.number;
+    group.endpoints.iter().map(move |endpoint| Request::GroupEndpoint { group: number, endpoint: *endpoint })
 }
 
 fn rows_of_service(service: &Service) -> impl Iterator<Item = Request> {
     let reals = count(service.reals.len());
-    std::iter::once(Request::Service { key: service.key, scheduler: service.scheduler, reals })
+    let timeouts = service.options.timeouts;
+    let options = ServiceOptions { timeouts: TimeoutOverrides::default(), ..service.options };
+    std::iter::once(Request::Service { key: service.key, options, reals })
+        .chain((!timeouts.is_empty()).then_some(Request::ServiceTimeouts(timeouts)))
         .chain(service.reals.iter().copied().map(Request::Real))
 }
 

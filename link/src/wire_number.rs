@@ -1,8 +1,8 @@
 //! The numbers by which enums travel and are kept in shared memory. 0 is never used, so that zeroed memory is not
 //! taken for a value.
 
-use crate::message::{ConnectionState, Refusal, Table};
-use crate::model::{ForwardMethod, SchedulerKind};
+use crate::message::{ConnectionState, Refusal, Table, Template};
+use crate::model::{ForwardMethod, Helper, SchedulerKind};
 
 /// An enum with a stable number on the link.
 pub(crate) trait WireNumber: Copy + PartialEq + 'static {
@@ -35,12 +35,23 @@ impl WireNumber for ForwardMethod {
 
 impl WireNumber for SchedulerKind {
     const VALUES: &'static [Self] = &Self::ALL;
-    const ALLOWED: &'static str = "1 (rr), 2 (wrr), 3 (lc), 4 (wlc)";
+    const ALLOWED: &'static str = "1 (rr), 2 (wrr), 3 (lc), 4 (wlc), 5 (sed), 6 (nq), 7 (lblc), 8 (lblcr), 9 (dh), 10 (sh), \
+                                   11 (mh), 12 (fo), 13 (ovf), 14 (twos)";
 }
 
 impl WireNumber for Refusal {
     const VALUES: &'static [Self] = &Self::ALL;
-    const ALLOWED: &'static str = "1 to 12";
+    const ALLOWED: &'static str = "1 to 14";
+}
+
+impl WireNumber for Helper {
+    const VALUES: &'static [Self] = &Self::ALL;
+    const ALLOWED: &'static str = "1 (ftp)";
+}
+
+impl WireNumber for Template {
+    const VALUES: &'static [Self] = &[Self::Fresh, Self::Assured];
+    const ALLOWED: &'static str = "1 (fresh), 2 (assured)";
 }
 
 impl WireNumber for ConnectionState {

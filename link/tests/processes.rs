@@ -3,8 +3,8 @@
 
 use link::message::{Reply, Request, Table};
 use link::model::{
-    ForwardMethod, MacAddress, NextHopTable, Protocol, RealServer, SchedulerKind, Service, ServiceKey, ServiceTable,
-    Timeouts,
+    ForwardMethod, MacAddress, NextHopTable, Protocol, RealServer, SchedulerKind, Service, ServiceKey, ServiceOptions,
+    ServiceTable,
 };
 use link::transaction::{Assembled, Assembler, Limits};
 use link::{AttachError, ControlLink, CreateError, DataplaneLink, Layout, PortDescription, Viewer, transaction};
@@ -29,20 +29,13 @@ fn create(path: &Path) -> Result<DataplaneLink, CreateError> {
 }
 
 fn table(services: u32, reals: u8) -> ServiceTable {
-    let real = |host| RealServer {
-        address: SocketAddrV4::new(Ipv4Addr::new(172, 16, 0, host), 8000),
-        method: ForwardMethod::Nat,
-        weight: 1,
-    };
+    let real = |host| RealServer::new(SocketAddrV4::new(Ipv4Addr::new(172, 16, 0, host), 8000), ForwardMethod::Nat, 1);
     let service = |index| Service {
-        key: ServiceKey {
-            protocol: Protocol::Tcp,
-            address: SocketAddrV4::new(Ipv4Addr::from_bits(0x0a00_0000 + index), 80),
-        },
-        scheduler: SchedulerKind::RoundRobin,
+        key: ServiceKey::new(Protocol::Tcp, SocketAddrV4::new(Ipv4Addr::from_bits(0x0a00_0000 + index), 80)),
+        options: ServiceOptions::new(SchedulerKind::RoundRobin),
         reals: (1..=reals).map(real).collect(),
     };
-    ServiceTable { timeouts: Timeouts::default(), services: (1..=services).map(service).collect() }
+    ServiceTable { services: (1..=services).map(service).collect(), ..ServiceTable::default() }
 }
 
 fn send(control: &mut ControlLink, request: &Request) -> u32 {
@@ -186,7 +179,7 @@ fn ten_thousand_services_with_ten_reals_each_pass_through_the_ring_whole() {
     assert_eq!(assembled[0], Assembled::Services { generation: 1, table: big });
     assert_eq!(assembled[1], Assembled::NextHops { generation: 1, table: NextHopTable::default() });
     assert_eq!(dataplane.status().report().garbage, 0);
-    assert_eq!(dataplane.status().report().requests, 1 + (1 + 1 + 110_000 + 1) + 2);
+    assert_eq!(dataplane.status().report().requests, 1 + (1 + 2 + 110_000 + 1) + 2);
 }
 
 #[test]
@@ -224,13 +217,13 @@ fn a_refusal_reaches_control_with_its_row() {
     while let Some(received) = dataplane.receive() {
         let received = received.unwrap();
         if let Some(Err(refused)) = assembler.feed(&received.request) {
-            assert_eq!(received.from.sequence, sequences[4]);
+            assert_eq!(received.from.sequence, sequences[5]);
             dataplane.status().set_refusal(refused.table, refused.generation, refused.reason, refused.row);
             assert!(dataplane.reply(received.from, &refused.into()));
         }
     }
     let reason = link::message::Refusal::DuplicateService;
-    let expected = Reply::Refused { table: Table::Services, generation: 1, reason, row: 3 };
-    assert_eq!(control.receive(), Some(Ok((sequences[4], expected))));
+    let expected = Reply::Refused { table: Table::Services, generation: 1, reason, row: 4 };
+    assert_eq!(control.receive(), Some(Ok((sequences[5], expected))));
     assert_eq!(control.view().status().services_refusal.unwrap().reason, reason);
 }

@@ -32,8 +32,11 @@ fn verdict(explained: &Explained) -> String {
     let reason = explained.reason.as_deref().unwrap_or("no reason given");
     match (explained.outcome, explained.real) {
         (Outcome::Forwarded, Some(real)) if explained.outbound => {
-            let service =
-                explained.service.as_ref().map_or_else(String::new, |s| format!(", with source {}", s.address));
+            let service = explained
+                .service
+                .as_ref()
+                .and_then(|s| s.address)
+                .map_or_else(String::new, |a| format!(", with source {a}"));
             format!("sent on to the client as the reply of real {}{service}", real.address)
         }
         (Outcome::Forwarded, Some(real)) => match real.method {
@@ -66,7 +69,7 @@ fn service(explained: &Explained) -> Option<String> {
     let service = explained.service.as_ref()?;
     let name = service.name.as_deref().unwrap_or("(just removed)");
     let scheduler = service.scheduler.map_or_else(String::new, |scheduler| format!(", scheduler {scheduler}"));
-    Some(format!("{name} ({} {}){scheduler}", explained.protocol, service.address))
+    Some(format!("{name} ({}){scheduler}", service.key(explained.protocol)))
 }
 
 fn connection(explained: &Explained) -> Option<String> {
@@ -83,7 +86,11 @@ fn connection(explained: &Explained) -> Option<String> {
 
 fn real(explained: &Explained) -> Option<String> {
     let real = explained.real?;
-    let chosen = if explained.connection.is_some() { "has the connection" } else { "the scheduler's next choice" };
+    let chosen = match (explained.connection, explained.template) {
+        (Some(_), _) => "has the connection",
+        (None, true) => "has the client's earlier connections (persistence)",
+        (None, false) => "the scheduler's next choice",
+    };
     let weight =
         real.weight.map_or_else(|| "not in the service any more".to_owned(), |weight| format!("weight {weight}"));
     Some(format!("{}, {}, {weight}: {chosen}", real.address, real.method))

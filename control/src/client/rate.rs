@@ -23,7 +23,7 @@ pub(super) struct Rates {
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct ServiceRate {
     name: String,
-    address: SocketAddrV4,
+    key: String,
     rate: Option<Rate>,
     reals: Vec<RealRate>,
 }
@@ -69,7 +69,7 @@ pub(super) fn between(before: &Sample, after: &Sample) -> Rates {
         };
         ServiceRate {
             name: service.name.clone(),
-            address: service.address,
+            key: service.key(),
             rate: traffic_rate(known.and_then(|service| service.traffic), service.traffic, milliseconds),
             reals: service.reals.iter().map(|row| real(row.address, row.traffic)).collect(),
         }
@@ -113,7 +113,7 @@ fn worker_rate(before: &WorkerRow, after: &WorkerRow, milliseconds: u64) -> Opti
 pub(super) fn show(rates: &Rates, out: &mut dyn Write) -> io::Result<()> {
     let mut table = Table::new(&["SERVICE / REAL", ">CONNECTIONS", ">IN PACKETS", ">IN", ">OUT PACKETS", ">OUT"]);
     for service in &rates.services {
-        table.row(cells(format!("{} {}", service.name, service.address), service.rate));
+        table.row(cells(format!("{} {}", service.name, service.key), service.rate));
         for real in &service.reals {
             table.row(cells(format!("  {}", real.address), real.rate));
         }
@@ -195,6 +195,6 @@ mod tests {
         assert!(rates.workers.is_empty());
         let mut text = Vec::new();
         show(&rates, &mut text).expect("a Vec takes all");
-        assert!(String::from_utf8_lossy(&text).contains("web 202.103.106.5:80            -"));
+        assert!(String::from_utf8_lossy(&text).contains("web tcp 202.103.106.5:80            -"));
     }
 }

@@ -4,7 +4,7 @@ use super::table::{Table, bytes, counted, duration, known};
 use crate::protocol::{
     Changed, ConnectionRow, Count, DataplaneStatus, Drops, PortRow, RealRow, ServiceRow, Status, Totals, Traffic,
 };
-use link::model::Timeouts;
+use link::model::{Protocol, Timeouts};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -72,8 +72,8 @@ pub(super) fn services(services: &[ServiceRow], out: &mut dyn Write) -> io::Resu
     for service in services {
         table.row([
             service.name.clone(),
-            service.protocol.to_string(),
-            service.address.to_string(),
+            service.protocol.map_or("group", Protocol::name).to_owned(),
+            service.address.map_or_else(|| service.group.unwrap_or(0).to_string(), |address| address.to_string()),
             service.scheduler.to_string(),
             service.method.to_string(),
             service.reals.iter().filter(|real| !real.removed).count().to_string(),
@@ -85,8 +85,9 @@ pub(super) fn services(services: &[ServiceRow], out: &mut dyn Write) -> io::Resu
 }
 
 pub(super) fn service(service: &ServiceRow, out: &mut dyn Write) -> io::Result<()> {
-    let ServiceRow { name, protocol, address, scheduler, method, .. } = service;
-    field(out, "service", &format!("{name}, {protocol} {address}, scheduler {scheduler}, method {method}"))?;
+    let ServiceRow { name, scheduler, method, .. } = service;
+    let key = service.key();
+    field(out, "service", &format!("{name}, {key}, scheduler {scheduler}, method {method}"))?;
     if let Some(Traffic { connections, in_packets, in_bytes, out_packets, out_bytes }) = service.traffic {
         field(out, "traffic", &counted(connections, "connection"))?;
         field(out, "  in", &format!("{}, {}", counted(in_packets, "packet"), bytes(in_bytes)))?;
@@ -134,7 +135,7 @@ pub(super) fn stats(services: &[ServiceRow], totals: &Totals, out: &mut dyn Writ
     let mut table =
         Table::new(&["SERVICE / REAL", ">CONNECTIONS", ">IN PACKETS", ">IN BYTES", ">OUT PACKETS", ">OUT BYTES"]);
     for service in services {
-        table.row(traffic_cells(format!("{} {} {}", service.name, service.protocol, service.address), service.traffic));
+        table.row(traffic_cells(format!("{} {}", service.name, service.key()), service.traffic));
         for real in &service.reals {
             let removed = if real.removed { " (removed)" } else { "" };
             table.row(traffic_cells(format!("  {}{removed}", real.address), real.traffic));
@@ -258,12 +259,12 @@ pub(super) fn connection(row: &ConnectionRow, out: &mut dyn Write) -> io::Result
     connection_line(
         out,
         [
-            row.protocol.name(),
+            row.protocol.map_or("ip", Protocol::name),
             &row.client.to_string(),
             &row.service.to_string(),
             &row.real.to_string(),
             row.method.name(),
-            row.state.name(),
+            &row.state,
             &format!("{:02}:{:02}", seconds / 60, seconds % 60),
             &row.worker.to_string(),
         ],

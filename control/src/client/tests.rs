@@ -6,7 +6,6 @@ use super::{CLOSED_PIPE, DONE, NOT_FOUND, REFUSED, UNREACHABLE, USAGE, run};
 use crate::protocol::{
     Changed, ConnectionRow, Count, Failure, RealRow, ServiceRow, Traffic, WorkerRow, encode_end, encode_row,
 };
-use link::message::ConnectionState;
 use link::model::{ForwardMethod, Protocol, SchedulerKind};
 use serde::Serialize;
 use std::ffi::OsString;
@@ -112,8 +111,9 @@ pub(super) fn sample(name: &str, traffic: Option<Traffic>) -> ServiceRow {
     };
     ServiceRow {
         name: name.to_owned(),
-        protocol: Protocol::Tcp,
-        address: endpoint("202.103.106.5:80"),
+        protocol: Some(Protocol::Tcp),
+        address: Some(endpoint("202.103.106.5:80")),
+        group: None,
         scheduler: SchedulerKind::WeightedRoundRobin,
         method: ForwardMethod::Nat,
         traffic,
@@ -134,12 +134,13 @@ pub(super) fn worker(count: u64) -> WorkerRow {
 
 fn connection_row(client: &str) -> ConnectionRow {
     ConnectionRow {
-        protocol: Protocol::Tcp,
+        protocol: Some(Protocol::Tcp),
         client: endpoint(client),
         service: endpoint("202.103.106.5:80"),
         real: endpoint("172.16.0.3:8000"),
         method: ForwardMethod::Nat,
-        state: ConnectionState::Established,
+        state: "ESTABLISHED".to_owned(),
+        template: false,
         expires_in_milliseconds: 899_500,
         worker: 0,
     }

@@ -132,8 +132,17 @@ async fn connection_list(daemon: &Daemon, filter: &ConnectionFilter, out: &mut O
 }
 
 fn connection_row(row: message::ConnectionRow) -> ConnectionRow {
-    let message::ConnectionRow { protocol, client, service, real, method, state, expires_in, worker } = row;
-    ConnectionRow { protocol, client, service, real, method, state, expires_in_milliseconds: expires_in, worker }
+    ConnectionRow {
+        protocol: row.protocol,
+        client: row.client,
+        service: row.service,
+        real: row.real,
+        method: row.method,
+        state: row.state_name().to_owned(),
+        template: row.template.is_some(),
+        expires_in_milliseconds: row.expires_in,
+        worker: row.worker,
+    }
 }
 
 async fn count(daemon: &Daemon, request: Result<message::Request, Failure>) -> Result<Count, Failure> {
@@ -165,8 +174,13 @@ fn link_filter(daemon: &Daemon, filter: &ConnectionFilter) -> Result<message::Co
             Err(_) => {
                 let running = daemon.running();
                 let key = running::service(&running, service)?.service.key;
-                wanted.service = Some(key.address);
-                wanted.protocol = wanted.protocol.or(Some(key.protocol));
+                let Some(endpoint) = key.endpoint() else {
+                    let text =
+                        format!("service {service:?} is that of {key}, which has several addresses; name one of them.");
+                    return Err(Failure::refused(text));
+                };
+                wanted.service = Some(endpoint.address);
+                wanted.protocol = wanted.protocol.or(Some(endpoint.protocol));
             }
         }
     }

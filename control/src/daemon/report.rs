@@ -120,12 +120,20 @@ pub(super) fn service(named: &NamedService, counted: &HashMap<ServiceKey, Servic
     }));
     ServiceRow {
         name: named.name.clone(),
-        protocol: service.key.protocol,
-        address: service.key.address,
-        scheduler: service.scheduler,
+        protocol: service.key.protocol(),
+        address: service.key.address(),
+        group: group(service.key),
+        scheduler: service.options.scheduler,
         method: named.method,
         traffic: report.map(|report| traffic(&report.totals)),
         reals,
+    }
+}
+
+const fn group(key: ServiceKey) -> Option<u32> {
+    match key {
+        ServiceKey::Endpoint(_) => None,
+        ServiceKey::Group(number) => Some(number),
     }
 }
 
@@ -229,8 +237,7 @@ pub(super) fn ports(daemon: &Daemon) -> Result<Vec<PortRow>, Failure> {
 pub(super) fn explained(daemon: &Daemon, flow: &Flow, answer: &Explanation) -> Result<Explained, SessionError> {
     let generation = daemon.session.view(|view| view.status().services_generation)?;
     let running = daemon.running();
-    let key = answer.service.map(|address| ServiceKey { protocol: flow.protocol, address });
-    let named = key.and_then(|key| running.services.iter().find(|named| named.service.key == key));
+    let named = answer.service.and_then(|key| running.services.iter().find(|named| named.service.key == key));
     let (outcome, reason) = match answer.outcome {
         message::Outcome::Forwarded => (Outcome::Forwarded, None),
         message::Outcome::Kernel => (Outcome::Kernel, None),
@@ -253,11 +260,13 @@ pub(super) fn explained(daemon: &Daemon, flow: &Flow, answer: &Explanation) -> R
         reason: reason.map(|reason| reason.name().to_owned()),
         reason_help: reason.map(|reason| reason.help().to_owned()),
         worker: answer.worker,
-        service: answer.service.map(|address| ExplainedService {
+        service: answer.service.map(|key| ExplainedService {
             name: named.map(|named| named.name.clone()),
-            address,
-            scheduler: named.map(|named| named.service.scheduler),
+            address: key.address(),
+            group: group(key),
+            scheduler: named.map(|named| named.service.options.scheduler),
         }),
+        template: answer.template,
         connection: answer
             .connection
             .map(|(state, expires_in_milliseconds)| ExplainedConnection { state, expires_in_milliseconds }),

@@ -4,7 +4,9 @@
 
 use crate::protocol::{Failure, ServiceAdd};
 use config::{NamedService, Services, rules};
-use link::model::{ForwardMethod, RealServer, SchedulerKind, Service, ServiceKey, Timeouts};
+use link::model::{
+    ForwardMethod, Group, Helper, RealServer, SchedulerKind, Service, ServiceKey, ServiceOptions, Timeouts,
+};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddrV4;
 
@@ -13,9 +15,11 @@ use std::net::SocketAddrV4;
 /// # Errors
 /// Refused: a name or key that is taken, or breaks a rule.
 pub fn add_service(running: &mut Services, add: &ServiceAdd) -> Result<String, Failure> {
-    let key = ServiceKey { protocol: add.protocol, address: add.address };
+    let key = ServiceKey::new(add.protocol, add.address);
+    let options = ServiceOptions { helper: Helper::by_port(&key), ..ServiceOptions::new(add.scheduler) };
     rules::check_name(&add.name).map_err(|broken| Failure::refused(format!("service: {broken}.")))?;
-    rules::check_service(&key).map_err(|broken| Failure::refused(format!("service {:?}: {broken}.", add.name)))?;
+    rules::check_service(&key, &options)
+        .map_err(|broken| Failure::refused(format!("service {:?}: {broken}.", add.name)))?;
     for known in &running.services {
         if known.name == add.name {
             let text = format!(
@@ -32,7 +36,7 @@ pub fn add_service(running: &mut Services, add: &ServiceAdd) -> Result<String, F
             return Err(Failure::refused(text));
         }
     }
-    let service = Service { key, scheduler: add.scheduler, reals: Vec::new() };
+    let service = Service { key, options, reals: Vec::new() };
     running.services.push(NamedService { name: add.name.clone(), method: add.method, service });
     Ok(format!("Added service {}: {key}, {}, {}.", add.name, add.scheduler, add.method))
 }
@@ -51,9 +55,10 @@ pub fn set_service(
     if scheduler.is_none() && method.is_none() {
         return Err(Failure::usage(format!("service {name:?}: nothing to change; give a scheduler or a method.")));
     }
-    named.service.scheduler = scheduler.unwrap_or(named.service.scheduler);
+    let options = &mut named.service.options;
+    options.scheduler = scheduler.unwrap_or(options.scheduler);
     named.method = method.unwrap_or(named.method);
-    Ok(format!("Set service {name}: {}, {}.", named.service.scheduler, named.method))
+    Ok(format!("Set service {name}: {}, {}.", named.service.options.scheduler, named.method))
 }
 
 /// Removes a service with its reals.
@@ -79,7 +84,7 @@ pub fn add_real(
     method: Option<ForwardMethod>,
 ) -> Result<String, Failure> {
     let named = service_mut(running, name)?;
-    let real = RealServer { address, method: method.unwrap_or(named.method), weight };
+    let real = RealServer::new(address, method.unwrap_or(named.method), weight);
     check(name, &named.service.key, &real)?;
     if named.service.reals.iter().any(|known| known.address == address) {
         let text =
@@ -108,7 +113,7 @@ pub fn set_real(
         let text = format!("service {name:?}, real {address}: nothing to change; give a weight or a method.");
         return Err(Failure::usage(text));
     }
-    let changed = RealServer { address, weight: weight.unwrap_or(real.weight), method: method.unwrap_or(real.method) };
+    let changed = RealServer { weight: weight.unwrap_or(real.weight), method: method.unwrap_or(real.method), ..*real };
     check(name, &key, &changed)?;
     *real = changed;
     Ok(format!("Set real {address} of {name}: {}, weight {}.", changed.method, changed.weight))
@@ -205,6 +210,12 @@ pub fn differences(old: &Services, new: &Services) -> Vec<String> {
             lines.push(format!("~ timeout {key}: {before} -> {after}"));
         }
     }
+    for ((setting, before), (_, after)) in old.settings.entries().zip(new.settings.entries()) {
+        if before != after {
+            lines.push(format!("~ setting {}: {before} -> {after}", setting.name));
+        }
+    }
+    changed_groups(&old.groups, &new.groups, &mut lines);
     let before: HashMap<ServiceKey, &NamedService> =
         old.services.iter().map(|named| (named.service.key, named)).collect();
     let after: HashMap<ServiceKey, &NamedService> =
@@ -216,13 +227,49 @@ pub fn differences(old: &Services, new: &Services) -> Vec<String> {
         match before.get(&named.service.key) {
             Some(known) => changed_service(known, named, &mut lines),
             None => {
-                let Service { key, scheduler, reals } = &named.service;
-                lines.push(format!("+ service {}, {key}, {scheduler}, {}", named.name, named.method));
+                let Service { key, options, reals } = &named.service;
+                lines.push(format!("+ service {}, {key}, {}, {}", named.name, options.scheduler, named.method));
                 lines.extend(reals.iter().map(|real| added(&named.name, real)));
             }
         }
     }
     lines
+}
+
+fn changed_groups(old: &[Group], new: &[Group], lines: &mut Vec<String>) {
+    let shown = |group: &Group| group.endpoints.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let find = |groups: &[Group], number| groups.iter().find(|group| group.number == number).map(shown);
+    for group in old.iter().filter(|group| find(new, group.number).is_none()) {
+        lines.push(format!("- group {}", group.number));
+    }
+    for group in new {
+        let (number, after) = (group.number, shown(group));
+        match find(old, number) {
+            None => lines.push(format!("+ group {number}: {after}")),
+            Some(before) if before != after => lines.push(format!("~ group {number}: {before} -> {after}")),
+            Some(_) => (),
+        }
+    }
+}
+
+/// What a service does, in words, by the keys of services.toml.
+fn option_values(service: &Service) -> [(&'static str, String); 8] {
+    let options = &service.options;
+    let none = || "none".to_owned();
+    let flags: Vec<_> = options.flags.names(options.scheduler).collect();
+    let own = Timeouts::default().entries().map(|(key, _)| key).into_iter().zip(options.timeouts.0);
+    let own: Vec<_> =
+        own.filter(|(_, seconds)| *seconds != 0).map(|(key, seconds)| format!("{key} {seconds}")).collect();
+    [
+        ("scheduler", options.scheduler.to_string()),
+        ("scheduler_flags", if flags.is_empty() { none() } else { flags.join(", ") }),
+        ("persistence", options.persistence.map_or_else(none, |persistence| persistence.timeout.to_string())),
+        ("persistence_netmask", options.persistence.map_or_else(none, |persistence| persistence.netmask.to_string())),
+        ("one_packet", options.one_packet.to_string()),
+        ("clamp_mss", options.clamp_mss.to_string()),
+        ("helper", options.helper.map_or_else(none, |helper| helper.to_string())),
+        ("timeouts", if own.is_empty() { none() } else { own.join(", ") }),
+    ]
 }
 
 fn added(name: &str, real: &RealServer) -> String {
@@ -234,8 +281,10 @@ fn changed_service(old: &NamedService, new: &NamedService, lines: &mut Vec<Strin
     if old.name != *name {
         lines.push(format!("~ service {name}: name {} -> {name}", old.name));
     }
-    if old.service.scheduler != new.service.scheduler {
-        lines.push(format!("~ service {name}: scheduler {} -> {}", old.service.scheduler, new.service.scheduler));
+    for ((key, before), (_, after)) in option_values(&old.service).into_iter().zip(option_values(&new.service)) {
+        if before != after {
+            lines.push(format!("~ service {name}: {key} {before} -> {after}"));
+        }
     }
     if old.method != new.method {
         lines.push(format!("~ service {name}: method {} -> {}", old.method, new.method));
@@ -256,9 +305,14 @@ fn changed_service(old: &NamedService, new: &NamedService, lines: &mut Vec<Strin
                     lines
                         .push(format!("~ real {} of {name}: method {} -> {}", real.address, known.method, real.method));
                 }
-                if known.weight != real.weight {
-                    lines
-                        .push(format!("~ real {} of {name}: weight {} -> {}", real.address, known.weight, real.weight));
+                for (key, before, after) in [
+                    ("weight", known.weight, real.weight),
+                    ("upper_threshold", known.upper_threshold, real.upper_threshold),
+                    ("lower_threshold", known.lower_threshold, real.lower_threshold),
+                ] {
+                    if before != after {
+                        lines.push(format!("~ real {} of {name}: {key} {before} -> {after}", real.address));
+                    }
                 }
             }
         }

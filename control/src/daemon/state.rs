@@ -270,8 +270,9 @@ impl Daemon {
     /// Tells the kernel's side what the running services need, now that they are what runs or will run.
     fn publish_needs(&self) {
         let mut needs = kernel::Needs::default();
-        for named in &self.running().services {
-            needs.vips.insert(*named.service.key.address.ip());
+        let running = self.running();
+        needs.vips.extend(running.virtual_addresses());
+        for named in &running.services {
             needs.reals.extend(named.service.reals.iter().map(|real| *real.address.ip()));
         }
         let needs = Some(needs);

@@ -76,11 +76,15 @@ pub struct Traffic {
 pub struct ServiceRow {
     /// Its name.
     pub name: String,
-    /// TCP or UDP.
-    #[serde(with = "text")]
-    pub protocol: Protocol,
-    /// The virtual address and port.
-    pub address: SocketAddrV4,
+    /// TCP or UDP; absent for the service of a group.
+    #[serde(default, with = "text::option", skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
+    /// The virtual address and port; absent for the service of a group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<SocketAddrV4>,
+    /// The number of the group, if it is the service of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<u32>,
     /// How new connections choose a real.
     #[serde(with = "text")]
     pub scheduler: SchedulerKind,
@@ -91,6 +95,22 @@ pub struct ServiceRow {
     pub traffic: Option<Traffic>,
     /// Its reals, oldest first; then those removed that still have connections.
     pub reals: Vec<RealRow>,
+}
+
+impl ServiceRow {
+    /// `tcp 10.0.0.1:80` or `group 7`.
+    pub fn key(&self) -> String {
+        key(self.protocol, self.address, self.group)
+    }
+}
+
+/// What identifies a service, in words.
+fn key(protocol: Option<Protocol>, address: Option<SocketAddrV4>, group: Option<u32>) -> String {
+    match (protocol, address, group) {
+        (Some(protocol), Some(address), _) => format!("{protocol} {address}"),
+        (None, Some(address), _) => address.to_string(),
+        (_, None, number) => format!("group {}", number.unwrap_or(0)),
+    }
 }
 
 /// A real of a service.
@@ -135,11 +155,11 @@ pub struct Changed {
 }
 
 /// A connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectionRow {
-    /// TCP or UDP.
-    #[serde(with = "text")]
-    pub protocol: Protocol,
+    /// TCP or UDP; absent for a template of a group, which is for both.
+    #[serde(default, with = "text::option", skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
     /// The client's end.
     pub client: SocketAddrV4,
     /// The service's end.
@@ -150,9 +170,11 @@ pub struct ConnectionRow {
     /// How packets reach the real.
     #[serde(with = "text")]
     pub method: ForwardMethod,
-    /// Its state, as `ESTABLISHED`.
-    #[serde(with = "state")]
-    pub state: ConnectionState,
+    /// Its state, as `ESTABLISHED`; of a template `NONE` or `ASSURED`.
+    pub state: String,
+    /// It is no connection but a template: persistence remembers the client's real.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub template: bool,
     /// Milliseconds until it is removed if no packet comes.
     pub expires_in_milliseconds: u32,
     /// The worker that owns it.
@@ -303,6 +325,9 @@ pub struct Explained {
     pub service: Option<ExplainedService>,
     /// The connection that exists; `None`: a packet that may start one would make one.
     pub connection: Option<ExplainedConnection>,
+    /// The client has a template: persistence gives a new connection that real.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub template: bool,
     /// The packet goes from real to client.
     pub outbound: bool,
     /// The real that has the connection, or that the scheduler would choose now.
@@ -318,11 +343,22 @@ pub struct Explained {
 pub struct ExplainedService {
     /// Its name; `None`: it has just been removed.
     pub name: Option<String>,
-    /// The virtual address and port.
-    pub address: SocketAddrV4,
+    /// The virtual address and port; absent for the service of a group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<SocketAddrV4>,
+    /// The number of the group, if it is the service of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<u32>,
     /// How it chooses a real; `None`: it has just been removed.
     #[serde(with = "text::option")]
     pub scheduler: Option<SchedulerKind>,
+}
+
+impl ExplainedService {
+    /// `tcp 10.0.0.1:80` or `group 7`; `protocol` is that of the flow.
+    pub fn key(&self, protocol: Protocol) -> String {
+        key(Some(protocol), self.address, self.group)
+    }
 }
 
 /// A connection, in an explanation.

@@ -4,7 +4,7 @@ use super::eventually;
 use link::counters::RealTotals;
 use link::directory::{RealEntry, RealState, ServiceEntry};
 use link::message::{ConnectionRow, ConnectionState, Explanation, Hop, Outcome, Refusal, Reply, Request, Table};
-use link::model::{ForwardMethod, MacAddress, NextHopTable, Protocol, ServiceTable};
+use link::model::{ForwardMethod, MacAddress, NextHopTable, Protocol, ServiceKey, ServiceTable};
 use link::record::Address;
 use link::transaction::{Assembled, Assembler, Limits};
 use link::{DataplaneLink, Layout, PortDescription};
@@ -181,7 +181,8 @@ fn question(link: &DataplaneLink, shared: &Shared, from: Address, request: &Requ
         Request::Explain(flow) => Reply::Explanation(Explanation {
             outcome: Outcome::Forwarded,
             worker: 1,
-            service: Some(flow.destination),
+            service: Some(ServiceKey::new(flow.protocol, flow.destination)),
+            template: false,
             connection: None,
             outbound: false,
             real: Some((SocketAddrV4::new(Ipv4Addr::new(172, 16, 0, 3), 8000), ForwardMethod::Nat)),
@@ -194,7 +195,8 @@ fn question(link: &DataplaneLink, shared: &Shared, from: Address, request: &Requ
 
 fn connection(number: u32) -> ConnectionRow {
     ConnectionRow {
-        protocol: Protocol::Tcp,
+        protocol: Some(Protocol::Tcp),
+        template: None,
         client: SocketAddrV4::new(Ipv4Addr::from_bits(0x0b00_0000 + number), 40_000),
         service: SocketAddrV4::new(Ipv4Addr::new(202, 103, 106, 5), 80),
         real: SocketAddrV4::new(Ipv4Addr::new(172, 16, 0, 2), 80),
@@ -215,7 +217,7 @@ fn publish(link: &DataplaneLink, table: &ServiceTable) {
     let mut real_slot = 0;
     for (slot, service) in table.services.iter().enumerate() {
         let retired = RealTotals::default();
-        let entry = ServiceEntry { key: service.key, scheduler: service.scheduler, retired };
+        let entry = ServiceEntry { key: service.key, scheduler: service.options.scheduler, retired };
         directory.services[slot].publish(&entry);
         for real in &service.reals {
             let entry = RealEntry {

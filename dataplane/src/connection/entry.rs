@@ -274,7 +274,8 @@ impl Connection {
         let expires_in = self.timeout().saturating_sub(idle);
         fence(Ordering::Acquire);
         (self.sequence.load(Ordering::Relaxed) == before).then(|| ConnectionRow {
-            protocol: identity.protocol,
+            protocol: Some(identity.protocol),
+            template: None,
             client: identity.client.into(),
             service: identity.service.into(),
             real: identity.real.into(),

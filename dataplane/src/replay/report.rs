@@ -47,7 +47,7 @@ pub(super) struct ConnectionEntry {
 impl From<ConnectionRow> for ConnectionEntry {
     fn from(row: ConnectionRow) -> Self {
         Self {
-            protocol: row.protocol.name(),
+            protocol: row.protocol_name(),
             client: row.client,
             r#virtual: row.service,
             real: row.real,

@@ -86,7 +86,7 @@ impl Scheduler {
             SchedulerKind::RoundRobin => Self::RoundRobin,
             SchedulerKind::WeightedRoundRobin => Self::WeightedRoundRobin(wrr::Steps::of(candidates)),
             SchedulerKind::LeastConnection => Self::LeastConnection,
-            SchedulerKind::WeightedLeastConnection => Self::WeightedLeastConnection,
+            _ => Self::WeightedLeastConnection,
         }
     }
 

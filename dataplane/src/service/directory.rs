@@ -70,7 +70,9 @@ mod tests {
     use crate::scheduler::Load;
     use crate::service::{RECLAIM_AFTER_MS, Slots};
     use link::directory::RealState;
-    use link::model::{ForwardMethod, Protocol, RealServer, SchedulerKind, Service, ServiceKey, ServiceTable};
+    use link::model::{
+        ForwardMethod, Protocol, RealServer, SchedulerKind, Service, ServiceKey, ServiceOptions, ServiceTable,
+    };
     use link::{DataplaneLink, Layout, PortDescription};
     use std::net::{Ipv4Addr, SocketAddrV4};
     use std::sync::atomic::Ordering;
@@ -91,10 +93,10 @@ mod tests {
 
     fn service(hosts: &[u8]) -> ServiceTable {
         let end = |last, port| SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, last), port);
-        let real = |host: &u8| RealServer { address: end(*host, 80), method: ForwardMethod::Nat, weight: 1 };
+        let real = |host: &u8| RealServer::new(end(*host, 80), ForwardMethod::Nat, 1);
         let services = vec![Service {
-            key: ServiceKey { protocol: Protocol::Tcp, address: end(200, 80) },
-            scheduler: SchedulerKind::RoundRobin,
+            key: ServiceKey::new(Protocol::Tcp, end(200, 80)),
+            options: ServiceOptions::new(SchedulerKind::RoundRobin),
             reals: hosts.iter().map(real).collect(),
         }];
         ServiceTable { services, ..ServiceTable::default() }

@@ -208,7 +208,7 @@ impl Slots {
         };
         let place = self.services.get_mut(slot as usize)?;
         let reals = place.map_or(0, |row| row.reals);
-        let (key, scheduler) = (service.key, service.scheduler);
+        let (key, scheduler) = (service.key, service.options.scheduler);
         let row = ServiceRow { key, scheduler, is_live: true, reals, assigned: self.assignments };
         if place.replace(row).is_none_or(|before| !before.is_live || before.scheduler != scheduler) {
             assignment.changed_services.push(slot);

@@ -5,7 +5,10 @@ use super::index::{AddressSet, KeyIndex};
 use super::slots::{Assignment, RealState, Slots};
 use crate::scheduler::{Candidate, Change, Cursor, Load, Scheduler};
 use link::message::ConnectionState;
-use link::model::{self, ForwardMethod, Protocol, ServiceKey, Timeouts};
+use link::model::{
+    self, ForwardMethod, Group, Protocol, ServiceEndpoint, ServiceKey, ServiceOptions, Settings, Timeouts,
+};
+use std::collections::HashMap;
 
 /// A real, as the path of a packet needs it. Half a cache line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +47,10 @@ impl RealEntry {
 /// A service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceEntry {
-    /// Protocol, VIP and port.
+    /// Protocol, VIP and port; or a group.
     pub key: ServiceKey,
+    /// What it does.
+    pub options: ServiceOptions,
     /// Its slot.
     pub slot: u32,
     /// The generation of the table in which its scheduler or its reals last changed.
@@ -57,6 +62,12 @@ pub struct ServiceEntry {
 }
 
 impl ServiceEntry {
+    /// Whether it is the service of a group.
+    #[inline]
+    pub const fn is_of_group(&self) -> bool {
+        matches!(self.key, ServiceKey::Group(_))
+    }
+
     /// The slot of the real that a new connection gets now; `None` if none has a weight.
     #[inline]
     pub fn pick(&self, cursors: &mut Cursors, load: &impl Load) -> Option<u32> {
@@ -82,8 +93,11 @@ pub struct ServiceTable {
     generation: u64,
     /// Milliseconds by state, in the order of [`ConnectionState::ALL`].
     timeouts: [u32; ConnectionState::ALL.len()],
+    settings: Settings,
     /// By service slot.
     services: Vec<Option<ServiceEntry>>,
+    /// Some service is on all ports of an address.
+    has_all_port: bool,
     by_key: KeyIndex,
     vips: AddressSet,
     /// By real slot.
@@ -102,7 +116,9 @@ impl ServiceTable {
         Self {
             generation: 0,
             timeouts: milliseconds(&Timeouts::default()),
+            settings: Settings::default(),
             services: Vec::new(),
+            has_all_port: false,
             by_key: KeyIndex::new(&[]),
             vips: AddressSet::new(&[]),
             reals: Vec::new(),
@@ -130,8 +146,9 @@ impl ServiceTable {
                 .rev()
                 .map(|(&slot, real)| Candidate { slot, weight: real.weight })
                 .collect();
-            let scheduler = Scheduler::new(service.scheduler, &candidates);
-            let mut entry = ServiceEntry { key: service.key, slot, revision: generation, scheduler, candidates };
+            let scheduler = Scheduler::new(service.options.scheduler, &candidates);
+            let (key, options) = (service.key, service.options);
+            let mut entry = ServiceEntry { key, options, slot, revision: generation, scheduler, candidates };
             if let Some(before) = previous.service(slot)
                 && previous.is_same_as(before, &entry, &reals)
             {
@@ -145,12 +162,15 @@ impl ServiceTable {
                 *place = Some(entry);
             }
         }
-        let keys: Vec<_> = services.iter().flatten().map(|entry| (entry_key(entry), entry.slot)).collect();
-        let vips: Vec<_> = services.iter().flatten().map(|entry| entry.key.address.ip().to_bits()).collect();
+        let endpoints = endpoints(&services, &wanted.groups);
+        let keys: Vec<_> = endpoints.iter().map(|(endpoint, slot)| (endpoint_key(endpoint), *slot)).collect();
+        let vips: Vec<_> = endpoints.iter().map(|(endpoint, _)| endpoint.address.ip().to_bits()).collect();
         Self {
             generation,
             timeouts: milliseconds(&wanted.timeouts),
+            settings: wanted.settings,
             services,
+            has_all_port: endpoints.iter().any(|(endpoint, _)| endpoint.address.port() == 0),
             by_key: KeyIndex::new(&keys),
             vips: AddressSet::new(&vips),
             reals,
@@ -169,9 +189,26 @@ impl ServiceTable {
         self.timeouts[state as usize]
     }
 
-    /// The service on this protocol, address and port (host byte order).
+    /// What holds for all services.
+    #[inline]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The service on this protocol, address and port (host byte order). A group comes before a service of its own; one
+    /// on that port before one on all ports.
     #[inline]
     pub fn lookup(&self, protocol: Protocol, vip: u32, port: u16) -> Option<&ServiceEntry> {
+        let exact = self.at(protocol, vip, port);
+        if !self.has_all_port || exact.is_some_and(ServiceEntry::is_of_group) {
+            return exact;
+        }
+        let all_ports = self.at(protocol, vip, 0);
+        if all_ports.is_some_and(ServiceEntry::is_of_group) { all_ports } else { exact.or(all_ports) }
+    }
+
+    #[inline]
+    fn at(&self, protocol: Protocol, vip: u32, port: u16) -> Option<&ServiceEntry> {
         self.service(self.by_key.find(index_key(protocol, vip, port))?)
     }
 
@@ -250,8 +287,21 @@ impl ServiceTable {
     }
 }
 
-fn entry_key(entry: &ServiceEntry) -> u64 {
-    index_key(entry.key.protocol, entry.key.address.ip().to_bits(), entry.key.address.port())
+fn endpoint_key(endpoint: &ServiceEndpoint) -> u64 {
+    index_key(endpoint.protocol, endpoint.address.ip().to_bits(), endpoint.address.port())
+}
+
+/// Where services are found, with their slots: the groups first, since of equal endpoints the first counts.
+fn endpoints(services: &[Option<ServiceEntry>], groups: &[Group]) -> Vec<(ServiceEndpoint, u32)> {
+    let groups: HashMap<u32, &Group> = groups.iter().map(|group| (group.number, group)).collect();
+    let live = || services.iter().flatten();
+    let of_group = |entry: &ServiceEntry| match entry.key {
+        ServiceKey::Group(number) => groups.get(&number).map_or(&[][..], |group| &group.endpoints),
+        ServiceKey::Endpoint(_) => &[],
+    };
+    let members = live().flat_map(|entry| of_group(entry).iter().map(|endpoint| (*endpoint, entry.slot)));
+    let own = live().filter_map(|entry| Some((entry.key.endpoint()?, entry.slot)));
+    members.chain(own).collect()
 }
 
 fn milliseconds(timeouts: &Timeouts) -> [u32; ConnectionState::ALL.len()] {

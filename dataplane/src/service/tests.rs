@@ -3,7 +3,10 @@
 use super::{Cursors, RECLAIM_AFTER_MS, RealChange, RealState, ServiceTable, Slots};
 use crate::scheduler::Load;
 use link::message::{ConnectionState, Refusal};
-use link::model::{self, ForwardMethod, Protocol, RealServer, SchedulerKind, Service, ServiceKey, Timeouts};
+use link::model::{
+    self, ForwardMethod, Group, Protocol, RealServer, SchedulerKind, Service, ServiceEndpoint, ServiceKey,
+    ServiceOptions,
+};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -23,20 +26,20 @@ impl Load for NoLoad {
 }
 
 fn key(protocol: Protocol, vip: u8, port: u16) -> ServiceKey {
-    ServiceKey { protocol, address: SocketAddrV4::new(Ipv4Addr::new(10, 9, 9, vip), port) }
+    ServiceKey::new(protocol, SocketAddrV4::new(Ipv4Addr::new(10, 9, 9, vip), port))
 }
 
 fn real(host: u8, weight: u32) -> RealServer {
-    RealServer { address: SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, host), 80), method: ForwardMethod::Nat, weight }
+    RealServer::new(SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, host), 80), ForwardMethod::Nat, weight)
 }
 
 fn web(scheduler: SchedulerKind, hosts: &[u8]) -> Service {
     let reals = hosts.iter().map(|host| real(*host, 1)).collect();
-    Service { key: key(Protocol::Tcp, 1, 80), scheduler, reals }
+    Service { key: key(Protocol::Tcp, 1, 80), options: ServiceOptions::new(scheduler), reals }
 }
 
 fn table(services: Vec<Service>) -> model::ServiceTable {
-    model::ServiceTable { timeouts: Timeouts::default(), services }
+    model::ServiceTable { services, ..model::ServiceTable::default() }
 }
 
 fn rr(hosts: &[u8]) -> model::ServiceTable {
@@ -96,7 +99,7 @@ fn an_assignment_tells_what_changed() {
     assert_eq!((same.changed_services, same.changed_reals), (vec![], vec![]));
     let mut edited = rr(&[3]);
     edited.services[0].reals[0].weight = 9;
-    edited.services[0].scheduler = SchedulerKind::LeastConnection;
+    edited.services[0].options.scheduler = SchedulerKind::LeastConnection;
     let third = bench.apply(&edited).expect("room");
     assert_eq!(third.changed_services, [0]);
     assert_eq!(third.changed_reals, [1, 0].map(|slot| RealChange { slot, fresh: false }));
@@ -312,9 +315,9 @@ proptest! {
 
 fn check_against_model(table: &ServiceTable, wanted: &model::ServiceTable) -> Result<(), TestCaseError> {
     for protocol in [Protocol::Tcp, Protocol::Udp] {
-        for (vip, port) in (0..5).flat_map(|vip| (0..5).map(move |port| (vip, port))) {
+        for (vip, port) in (0..5).flat_map(|vip| (1..6).map(move |port| (vip, port))) {
             let key = key(protocol, vip, port);
-            let found = table.lookup(protocol, key.address.ip().to_bits(), port);
+            let found = table.lookup(protocol, key.address().expect("an endpoint").ip().to_bits(), port);
             let service = wanted.services.iter().find(|service| service.key == key);
             prop_assert_eq!(found.map(|entry| entry.key), service.map(|service| service.key));
             if let Some((entry, service)) = found.zip(service) {
@@ -326,7 +329,49 @@ fn check_against_model(table: &ServiceTable, wanted: &model::ServiceTable) -> Re
             }
         }
     }
-    let vips: BTreeSet<_> = wanted.services.iter().map(|service| service.key.address.ip().to_bits()).collect();
+    let vips: BTreeSet<_> =
+        wanted.services.iter().map(|service| service.key.address().expect("an endpoint").ip().to_bits()).collect();
     prop_assert_eq!(table.virtual_addresses().collect::<BTreeSet<_>>(), vips);
     Ok(())
+}
+
+fn endpoint(vip: u8, port: u16) -> ServiceEndpoint {
+    ServiceEndpoint { protocol: Protocol::Tcp, address: SocketAddrV4::new(Ipv4Addr::new(10, 9, 9, vip), port) }
+}
+
+/// The key of the service that a packet to this VIP and port belongs to.
+fn found(table: &ServiceTable, vip: u8, port: u16) -> Option<ServiceKey> {
+    let vip = Ipv4Addr::new(10, 9, 9, vip).to_bits();
+    table.lookup(Protocol::Tcp, vip, port).map(|entry| entry.key)
+}
+
+#[test]
+fn a_group_comes_first_then_the_port_then_all_ports() {
+    let on = |key| Service { key, ..web(SchedulerKind::RoundRobin, &[]) };
+    let (port, all, group) = (key(Protocol::Tcp, 1, 80), key(Protocol::Tcp, 1, 0), ServiceKey::Group(7));
+    let services = vec![on(port), on(all), on(group)];
+    let build = |wanted: &model::ServiceTable| {
+        let mut bench = Bench::new(8, 8);
+        bench.apply(wanted).expect("room");
+        bench.table
+    };
+    let plain = build(&model::ServiceTable { services: services.clone(), ..model::ServiceTable::default() });
+    assert_eq!((found(&plain, 1, 80), found(&plain, 1, 81), found(&plain, 2, 80)), (Some(port), Some(all), None));
+
+    let of = |endpoints| vec![Group { number: 7, endpoints }];
+    let mut wanted = model::ServiceTable {
+        groups: of(vec![endpoint(1, 80), endpoint(2, 443)]),
+        services,
+        ..model::ServiceTable::default()
+    };
+    let some = build(&wanted);
+    assert_eq!((found(&some, 1, 80), found(&some, 1, 81)), (Some(group), Some(all)));
+    assert_eq!((found(&some, 2, 443), found(&some, 2, 80)), (Some(group), None));
+    assert!(some.is_virtual(Ipv4Addr::new(10, 9, 9, 2).to_bits()));
+
+    wanted.groups = of(vec![endpoint(1, 0)]);
+    assert_eq!((found(&build(&wanted), 1, 80), found(&build(&wanted), 1, 81)), (Some(group), Some(group)));
+
+    wanted.services.pop();
+    assert_eq!(found(&build(&wanted), 1, 80), Some(port), "a group without a service is nobody's");
 }

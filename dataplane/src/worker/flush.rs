@@ -66,7 +66,7 @@ fn unpack(packed: u64) -> SocketAddrV4 {
 
 /// Whether a connection is one of those that a filter names.
 pub fn matches(filter: &ConnectionFilter, row: &ConnectionRow) -> bool {
-    filter.protocol.is_none_or(|protocol| protocol == row.protocol)
+    filter.protocol.is_none_or(|protocol| row.protocol == Some(protocol))
         && filter.client.is_none_or(|client| client == *row.client.ip())
         && filter.service.is_none_or(|service| service == row.service)
         && filter.real.is_none_or(|real| real == row.real)

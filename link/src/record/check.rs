@@ -4,8 +4,8 @@ use super::RecordError;
 use crate::drop_reason::DropReason;
 use crate::model::{MacAddress, Protocol};
 use crate::wire_number::WireNumber;
-use std::net::{Ipv4Addr, SocketAddrV4};
-use zerocopy::network_endian::{U16, U32};
+use std::net::Ipv4Addr;
+use zerocopy::network_endian::U32;
 
 /// Reads the fields of one kind of record.
 #[derive(Clone, Copy)]
@@ -74,15 +74,6 @@ impl Check {
             return self.refuse(field, address_be.get(), "a unicast IPv4 address");
         }
         Ok(address)
-    }
-
-    /// A host's address and a port other than 0.
-    pub(super) fn server(self, address_be: U32, port_be: U16) -> Checked<SocketAddrV4> {
-        let address = self.host("address", address_be)?;
-        if port_be.get() == 0 {
-            return self.refuse("port", 0u32, "1 to 65535");
-        }
-        Ok(SocketAddrV4::new(address, port_be.get()))
     }
 
     /// A value that is there if `present`, and zero bytes if not.

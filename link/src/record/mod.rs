@@ -7,8 +7,10 @@
 
 pub mod reply;
 pub mod request;
+mod services;
 
 mod check;
+mod key;
 
 use crate::message::{Refusal, Reply, Request};
 use std::fmt;

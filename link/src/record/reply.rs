@@ -3,8 +3,9 @@
 use super::check::Check;
 use super::request::payload;
 use super::{Payload, RecordError};
-use crate::message::{ConnectionRow, Explanation, Hop, Outcome, Reply};
-use crate::model::MacAddress;
+use crate::message::{ConnectionRow, Explanation, Hop, Outcome, Reply, Template};
+use crate::model::{MacAddress, Protocol};
+use crate::record::key::KeyRow;
 use crate::wire_number::WireNumber;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use zerocopy::native_endian::{U16 as Word16, U32 as Word32, U64 as Word64};
@@ -64,7 +65,7 @@ payload!(
         protocol: u8,
         method: u8,
         state: u8,
-        zero: u8,
+        template: u8,
         worker: Word16,
         expires_in: Word32,
     } reserved 24
@@ -80,13 +81,13 @@ payload!(
         flags: u8,
         state: u8,
         method: u8,
-        service: Endpoint,
+        service: KeyRow,
         real: Endpoint,
         expires_in: Word32,
         hop_address_be: U32,
         hop_port: Word16,
         hop_mac: [u8; 6],
-    } reserved 16
+    } reserved 14
 );
 payload!(NeighborWanted { address_be: U32, port: Word16, } reserved 46);
 
@@ -95,6 +96,7 @@ const HAS_SERVICE: u8 = 1;
 const HAS_CONNECTION: u8 = 2;
 const HAS_REAL: u8 = 4;
 const HAS_NEXT_HOP: u8 = 8;
+const HAS_TEMPLATE: u8 = 16;
 
 /// Kind and payload of a reply.
 pub(super) fn encode(reply: &Reply) -> (u16, Payload) {
@@ -132,10 +134,10 @@ fn encode_connection(row: &ConnectionRow) -> Payload {
         client: row.client.into(),
         service: row.service.into(),
         real: row.real.into(),
-        protocol: row.protocol.number(),
+        protocol: row.protocol.map_or(0, Protocol::number),
         method: row.method.wire_number(),
         state: row.state.wire_number(),
-        zero: 0,
+        template: row.template.map_or(0, Template::wire_number),
         worker: row.worker.into(),
         expires_in: row.expires_in.into(),
         reserved: [0; 24],
@@ -158,16 +160,17 @@ fn encode_explanation(explanation: &Explanation) -> Payload {
         flags: flag(explanation.service.is_some(), HAS_SERVICE)
             | flag(explanation.connection.is_some(), HAS_CONNECTION)
             | flag(explanation.real.is_some(), HAS_REAL)
-            | flag(explanation.next_hop.is_some(), HAS_NEXT_HOP),
+            | flag(explanation.next_hop.is_some(), HAS_NEXT_HOP)
+            | flag(explanation.template, HAS_TEMPLATE),
         state: explanation.connection.map_or(0, |(state, _)| state.wire_number()),
         method: explanation.real.map_or(0, |(_, method)| method.wire_number()),
-        service: explanation.service.map_or(Endpoint::ZERO, Endpoint::from),
+        service: explanation.service.map_or(KeyRow::ZERO, KeyRow::from),
         real: explanation.real.map_or(Endpoint::ZERO, |(address, _)| address.into()),
         expires_in: explanation.connection.map_or(0, |(_, expires_in)| expires_in).into(),
         hop_address_be: explanation.next_hop.map_or(0, |hop| hop.address.to_bits()).into(),
         hop_port: explanation.next_hop.map_or(0, |hop| hop.port).into(),
         hop_mac: explanation.next_hop.map_or([0; 6], |hop| hop.mac.0),
-        reserved: [0; 16],
+        reserved: [0; 14],
     })
 }
 
@@ -212,10 +215,11 @@ pub(super) fn decode(kind: u16, payload: Payload) -> Result<Reply, RecordError> 
 
 fn decode_connection(row: Connection) -> Result<Reply, RecordError> {
     let check = Check("connection");
-    check.zero("reserved", &[row.zero])?;
     check.zero("reserved", &row.reserved)?;
+    let template = if row.template == 0 { None } else { Some(check.number("template", row.template)?) };
     Ok(Reply::Connection(ConnectionRow {
-        protocol: check.protocol(row.protocol)?,
+        protocol: if template.is_some() && row.protocol == 0 { None } else { Some(check.protocol(row.protocol)?) },
+        template,
         client: row.client.into(),
         service: row.service.into(),
         real: row.real.into(),
@@ -238,7 +242,7 @@ fn decode_explanation(row: ExplanationRow) -> Result<Reply, RecordError> {
         4 => Outcome::Dropped(check.reason(row.reason)?),
         other => return check.refuse("outcome", other, "1 to 4"),
     };
-    let flags = check.flags(row.flags, HAS_SERVICE | HAS_CONNECTION | HAS_REAL | HAS_NEXT_HOP)?;
+    let flags = check.flags(row.flags, HAS_SERVICE | HAS_CONNECTION | HAS_REAL | HAS_NEXT_HOP | HAS_TEMPLATE)?;
     let connection = if flags & HAS_CONNECTION != 0 {
         Some((check.number("state", row.state)?, row.expires_in.get()))
     } else {
@@ -256,7 +260,12 @@ fn decode_explanation(row: ExplanationRow) -> Result<Reply, RecordError> {
     Ok(Reply::Explanation(Explanation {
         outcome,
         worker: row.worker.get(),
-        service: check.option(flags & HAS_SERVICE != 0, "service", row.service.as_bytes(), row.service.into())?,
+        service: if flags & HAS_SERVICE != 0 {
+            Some(row.service.decode(check)?)
+        } else {
+            check.zero("service", row.service.as_bytes()).map(|()| None)?
+        },
+        template: flags & HAS_TEMPLATE != 0,
         connection,
         outbound: check.bool("outbound", row.outbound)?,
         real,

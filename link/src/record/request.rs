@@ -1,14 +1,14 @@
 //! The layouts of the requests, control to dataplane.
 
 use super::check::Check;
-use super::{Payload, RecordError};
+use super::{Payload, RecordError, services};
 use crate::message::{ConnectionFilter, Flow, Request};
-use crate::model::{Neighbor, Prefix, RealServer, Route, ServiceKey, Timeouts};
+use crate::model::{Neighbor, Prefix, Route, TimeoutOverrides};
 use crate::record::reply::Endpoint;
 use crate::wire_number::WireNumber;
 use std::net::Ipv4Addr;
 use zerocopy::native_endian::{U16 as Word16, U32 as Word32, U64 as Word64};
-use zerocopy::network_endian::{U16, U32};
+use zerocopy::network_endian::U32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, transmute};
 
 /// The kinds of request.
@@ -37,6 +37,12 @@ pub mod kind {
     pub const FLUSH: u16 = 0x0b;
     /// Of [`Request::Explain`](crate::message::Request::Explain).
     pub const EXPLAIN: u16 = 0x0c;
+    /// Of [`Request::Settings`](crate::message::Request::Settings).
+    pub const SETTINGS: u16 = 0x0d;
+    /// Of [`Request::GroupEndpoint`](crate::message::Request::GroupEndpoint).
+    pub const GROUP_ENDPOINT: u16 = 0x0e;
+    /// Of [`Request::ServiceTimeouts`](crate::message::Request::ServiceTimeouts).
+    pub const SERVICE_TIMEOUTS: u16 = 0x0f;
 }
 
 /// Declares a payload: its fields, all without alignment, and how many bytes are left.
@@ -57,14 +63,6 @@ pub(super) use payload;
 
 payload!(Hello { pid: Word32, } reserved 48);
 payload!(Begin { generation: Word64, rows: Word32, table: u8, } reserved 39);
-payload!(
-    /// In the order of [`Timeouts::entries`], seconds.
-    TimeoutsRow { seconds: [Word32; 12], } reserved 4
-);
-payload!(
-    ServiceRow { address_be: U32, port_be: U16, protocol: u8, scheduler: u8, reals: Word32, } reserved 40
-);
-payload!(RealRow { address_be: U32, port_be: U16, method: u8, zero: u8, weight: Word32, } reserved 40);
 payload!(
     RouteRow { network_be: U32, via_be: U32, source_be: U32, port: Word16, length: u8, flags: u8, } reserved 36
 );
@@ -94,13 +92,15 @@ pub(super) fn encode(request: &Request) -> (u16, Payload) {
             (kind::BEGIN, transmute!(row))
         }
         Request::Timeouts(ref timeouts) => {
-            let seconds = timeouts.entries().map(|(_, seconds)| Word32::from(seconds));
-            (kind::TIMEOUTS, transmute!(TimeoutsRow { seconds, reserved: [0; 4] }))
+            (kind::TIMEOUTS, services::encode_timeouts(timeouts.entries().map(|(_, seconds)| seconds)))
         }
-        Request::Service { key, scheduler, reals } => {
-            (kind::SERVICE, encode_service(key, scheduler.wire_number(), reals))
+        Request::Settings(ref settings) => (kind::SETTINGS, services::encode_settings(settings)),
+        Request::GroupEndpoint { group, endpoint } => (kind::GROUP_ENDPOINT, services::encode_group(group, endpoint)),
+        Request::Service { key, ref options, reals } => (kind::SERVICE, services::encode_service(key, options, reals)),
+        Request::ServiceTimeouts(TimeoutOverrides(seconds)) => {
+            (kind::SERVICE_TIMEOUTS, services::encode_timeouts(seconds))
         }
-        Request::Real(real) => (kind::REAL, encode_real(real)),
+        Request::Real(real) => (kind::REAL, services::encode_real(real)),
         Request::Route(route) => (kind::ROUTE, encode_route(route)),
         Request::Neighbor(Neighbor { address, port, mac }) => {
             let address_be = address.to_bits().into();
@@ -124,28 +124,6 @@ pub(super) fn encode(request: &Request) -> (u16, Payload) {
             (kind::EXPLAIN, transmute!(row))
         }
     }
-}
-
-fn encode_service(key: ServiceKey, scheduler: u8, reals: u32) -> Payload {
-    transmute!(ServiceRow {
-        address_be: key.address.ip().to_bits().into(),
-        port_be: key.address.port().into(),
-        protocol: key.protocol.number(),
-        scheduler,
-        reals: reals.into(),
-        reserved: [0; 40],
-    })
-}
-
-fn encode_real(real: RealServer) -> Payload {
-    transmute!(RealRow {
-        address_be: real.address.ip().to_bits().into(),
-        port_be: real.address.port().into(),
-        method: real.method.wire_number(),
-        zero: 0,
-        weight: real.weight.into(),
-        reserved: [0; 40],
-    })
 }
 
 fn encode_route(route: Route) -> Payload {
@@ -193,9 +171,12 @@ pub(super) fn decode(kind: u16, payload: Payload) -> Result<Request, RecordError
             let generation = check.generation(row.generation.get())?;
             Ok(Request::Begin { table: check.number("table", row.table)?, generation, rows: row.rows.get() })
         }
-        kind::TIMEOUTS => decode_timeouts(transmute!(payload)),
-        kind::SERVICE => decode_service(transmute!(payload)),
-        kind::REAL => decode_real(transmute!(payload)),
+        kind::TIMEOUTS => services::decode_timeouts(transmute!(payload)),
+        kind::SETTINGS => services::decode_settings(&transmute!(payload)),
+        kind::GROUP_ENDPOINT => services::decode_group(transmute!(payload)),
+        kind::SERVICE => services::decode_service(transmute!(payload)),
+        kind::SERVICE_TIMEOUTS => services::decode_service_timeouts(transmute!(payload)),
+        kind::REAL => services::decode_real(transmute!(payload)),
         kind::ROUTE => decode_route(transmute!(payload)),
         kind::NEIGHBOR => {
             let (row, check): (NeighborRow, _) = (transmute!(payload), Check("neighbor"));
@@ -220,37 +201,6 @@ pub(super) fn decode(kind: u16, payload: Payload) -> Result<Request, RecordError
         }
         _ => Err(RecordError::UnknownKind(kind)),
     }
-}
-
-fn decode_timeouts(row: TimeoutsRow) -> Result<Request, RecordError> {
-    let check = Check("timeouts");
-    check.zero("reserved", &row.reserved)?;
-    let timeouts = Timeouts::from_seconds(row.seconds.map(Word32::get));
-    for (name, seconds) in timeouts.entries() {
-        check.within(name, seconds, 1, Timeouts::MAX_SECONDS, "1 to 2678400 seconds")?;
-    }
-    Ok(Request::Timeouts(timeouts))
-}
-
-const _: () = assert!(Timeouts::MAX_SECONDS == 2_678_400 && RealServer::MAX_WEIGHT == 65_535);
-
-fn decode_service(row: ServiceRow) -> Result<Request, RecordError> {
-    let check = Check("service");
-    check.zero("reserved", &row.reserved)?;
-    let key =
-        ServiceKey { protocol: check.protocol(row.protocol)?, address: check.server(row.address_be, row.port_be)? };
-    Ok(Request::Service { key, scheduler: check.number("scheduler", row.scheduler)?, reals: row.reals.get() })
-}
-
-fn decode_real(row: RealRow) -> Result<Request, RecordError> {
-    let check = Check("real");
-    check.zero("reserved", &[row.zero])?;
-    check.zero("reserved", &row.reserved)?;
-    Ok(Request::Real(RealServer {
-        address: check.server(row.address_be, row.port_be)?,
-        method: check.number("method", row.method)?,
-        weight: check.within("weight", row.weight.get(), 0, RealServer::MAX_WEIGHT, "0 to 65535")?,
-    }))
 }
 
 fn decode_route(row: RouteRow) -> Result<Request, RecordError> {

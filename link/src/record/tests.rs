@@ -1,7 +1,8 @@
 use super::{Address, Checksum, PAYLOAD_BYTES, Record, RecordError, reply, request};
 use crate::message::{ConnectionFilter, Refusal, Reply, Request, Table};
 use crate::model::{
-    ForwardMethod, MacAddress, Neighbor, Prefix, Protocol, RealServer, Route, SchedulerKind, ServiceKey, Timeouts,
+    ForwardMethod, MacAddress, Neighbor, Persistence, Prefix, Protocol, RealServer, Route, SchedulerKind, ServiceKey,
+    ServiceOptions, Settings, TimeoutOverrides, Timeouts,
 };
 use crate::strategies;
 use proptest::prelude::*;
@@ -85,8 +86,10 @@ fn sum(rows: &[Request]) -> u64 {
 }
 
 fn service() -> Request {
-    let key = ServiceKey { protocol: Protocol::Tcp, address: PORT_80 };
-    Request::Service { key, scheduler: SchedulerKind::WeightedRoundRobin, reals: 2 }
+    let key = ServiceKey::new(Protocol::Tcp, PORT_80);
+    let persistence = Some(Persistence { timeout: 360, netmask: Ipv4Addr::new(255, 255, 255, 0) });
+    let options = ServiceOptions { persistence, ..ServiceOptions::new(SchedulerKind::WeightedRoundRobin) };
+    Request::Service { key, options, reals: 2 }
 }
 
 /// The bytes on the link are pinned here: if this test has to change, so has `ABI_VERSION`.
@@ -95,9 +98,11 @@ fn the_layout_of_a_service_row() {
     let record = Record::from_request(FROM, &service());
     assert_eq!(record.kind, request::kind::SERVICE);
     assert_eq!((record.session, record.sequence), (7, 9));
-    let (start, rest) = record.payload.split_at(12);
-    assert_eq!(start[..8], [202, 103, 106, 5, 0, 80, 6, 2]);
-    assert_eq!(start[8..], 2u32.to_ne_bytes());
+    let (start, rest) = record.payload.split_at(24);
+    assert_eq!(start[..12], [202, 103, 106, 5, 0, 80, 6, 0, 2, 0, 1, 0]);
+    assert_eq!(start[12..16], 2u32.to_ne_bytes());
+    assert_eq!(start[16..20], 360u32.to_ne_bytes());
+    assert_eq!(start[20..], [255, 255, 255, 0]);
     assert!(rest.iter().all(|byte| *byte == 0));
 }
 
@@ -116,6 +121,9 @@ fn every_kind_has_its_own_number_and_requests_are_below_0x100() {
         request::kind::COUNT,
         request::kind::FLUSH,
         request::kind::EXPLAIN,
+        request::kind::SETTINGS,
+        request::kind::GROUP_ENDPOINT,
+        request::kind::SERVICE_TIMEOUTS,
     ];
     let replies = [
         reply::kind::WELCOME,
@@ -140,7 +148,7 @@ fn refused(good: Request, place: usize, byte: u8) -> String {
 
 #[test]
 fn a_field_out_of_its_range_is_refused_by_name() {
-    let real = Request::Real(RealServer { address: PORT_80, method: ForwardMethod::Nat, weight: 65_535 });
+    let real = Request::Real(RealServer::new(PORT_80, ForwardMethod::Nat, 65_535));
     let network = Prefix { network: Ipv4Addr::new(10, 0, 0, 0), length: 8 };
     let route = Request::Route(Route { prefix: network, port: 0, via: None, source: None });
     let neighbor = Neighbor { address: *PORT_80.ip(), port: 0, mac: MacAddress([2, 0, 0, 0, 0, 1]) };
@@ -149,11 +157,35 @@ fn a_field_out_of_its_range_is_refused_by_name() {
     let least = u32::from(cfg!(target_endian = "big")) as usize * 3;
 
     assert_eq!(refused(service(), 6, 1), "service record: protocol 1, allowed: 6 (tcp), 17 (udp)");
-    assert_eq!(refused(service(), 5, 0), "service record: port 0, allowed: 1 to 65535");
-    assert_eq!(refused(service(), 7, 0), "service record: scheduler 0, allowed: 1 (rr), 2 (wrr), 3 (lc), 4 (wlc)");
+    assert_eq!(refused(service(), 7, 1), "service record: reserved 1, allowed: 0");
+    let scheduler = refused(service(), 8, 0);
+    assert!(
+        scheduler.starts_with("service record: scheduler 0, allowed: 1 (rr), 2 (wrr), 3 (lc), 4 (wlc)"),
+        "{scheduler}"
+    );
+    assert_eq!(refused(service(), 9, 8), "service record: scheduler flags 8, allowed: 0 to 7");
+    assert_eq!(
+        refused(service(), 10, 3),
+        "service record: flags 3, allowed: one-packet scheduling for UDP and groups only"
+    );
+    assert_eq!(refused(service(), 10, 0), "service record: persistence timeout 104, allowed: 0");
+    assert_eq!(refused(service(), 11, 2), "service record: helper 2, allowed: 1 (ftp)");
+    let group = Request::Service {
+        key: ServiceKey::Group(7),
+        options: ServiceOptions::new(SchedulerKind::RoundRobin),
+        reals: 0,
+    };
+    assert_eq!(refused(group, 3, 0), "service record: group 0, allowed: 1 or more");
+    assert_eq!(refused(group, 5, 80), "service record: port 80, allowed: 0");
+    let settings = Request::Settings(Settings::default());
+    assert_eq!(refused(settings, 0, 2), "settings record: sloppy_tcp 2, allowed: a value in its range");
+    assert_eq!(refused(settings, 7, 1), "settings record: am_droprate 1, allowed: 0 among the small values");
+    let own = Request::ServiceTimeouts(TimeoutOverrides([1; 12]));
+    let high = 3 - least;
+    assert_eq!(refused(own, high, 0x81), "service timeouts record: seconds 2164260865, allowed: 0 to 2678400 seconds");
     assert_eq!(refused(service(), 0, 224), "service record: address 3764873733, allowed: a unicast IPv4 address");
     assert_eq!(refused(service(), 51, 1), "service record: reserved 1, allowed: 0");
-    assert_eq!(refused(real, 5, 0), "real record: port 0, allowed: 1 to 65535");
+    assert_eq!(refused(real, 16, 1), "real record: lower threshold 1, allowed: 0 to the upper threshold");
     assert_eq!(refused(real, 6, 4), "real record: method 4, allowed: 1 (nat), 2 (tunnel), 3 (direct)");
     assert_eq!(refused(real, 10, 1), "real record: weight 131071, allowed: 0 to 65535");
     assert_eq!(refused(real, 7, 1), "real record: reserved 1, allowed: 0");
@@ -180,7 +212,7 @@ fn a_head_that_is_not_one_is_refused_and_counts_as_an_invalid_record() {
     assert!(Request::try_from(&good).is_ok());
     assert!(Request::try_from(&Record { reserved: 1, ..good }).is_err());
     assert!(Request::try_from(&Record { session: 0, ..good }).is_err());
-    let unknown = Request::try_from(&Record { kind: 0x0d, ..good }).unwrap_err();
-    assert_eq!(unknown.to_string(), "record of unknown kind 0x000d");
+    let unknown = Request::try_from(&Record { kind: 0x10, ..good }).unwrap_err();
+    assert_eq!(unknown.to_string(), "record of unknown kind 0x0010");
     assert_eq!(Refusal::from(unknown), Refusal::RecordInvalid);
 }

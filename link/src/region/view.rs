@@ -15,6 +15,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -47,6 +48,10 @@ pub struct RealReport {
     pub active: u32,
     /// Inactive connections now.
     pub inactive: u32,
+    /// Templates of persistence now.
+    pub persistent: u32,
+    /// At its upper threshold: gets no new connections.
+    pub overloaded: bool,
 }
 
 /// A service with its numbers and its reals.
@@ -142,7 +147,9 @@ impl View {
             let entry = cell.read()?;
             let (active, inactive) = cell.connections();
             let totals = slot_totals(&self.published.real_counters, slot).since(&entry.baseline);
-            Some(RealReport { slot, entry, totals, active, inactive })
+            let persistent = cell.persistent.load(Ordering::Relaxed);
+            let overloaded = cell.overloaded.load(Ordering::Relaxed) != 0;
+            Some(RealReport { slot, entry, totals, active, inactive, persistent, overloaded })
         })
     }
 

@@ -2,7 +2,8 @@
 
 use crate::message::{Refusal, Reply, Request, Table};
 use crate::model::{
-    ForwardMethod, Neighbor, NextHopTable, RealServer, Route, Service, ServiceKey, ServiceTable, Timeouts,
+    ForwardMethod, Group, Neighbor, NextHopTable, RealServer, Route, Service, ServiceEndpoint, ServiceKey,
+    ServiceTable, Settings, TimeoutOverrides, Timeouts,
 };
 use crate::record::Checksum;
 use std::collections::HashSet;
@@ -96,6 +97,10 @@ struct Open {
 #[derive(Debug, Default)]
 struct Services {
     timeouts: Option<Timeouts>,
+    settings: Option<Settings>,
+    groups: Vec<Group>,
+    group_numbers: HashSet<u32>,
+    endpoints: HashSet<ServiceEndpoint>,
     done: Vec<Service>,
     /// Reals that the last service of `done` still lacks.
     missing: u32,
@@ -132,7 +137,12 @@ impl Assembler {
                 None
             }
             Request::Begin { table, generation, rows } => self.begin(table, generation, rows).err().map(Err),
-            Request::Timeouts(_) | Request::Service { .. } | Request::Real(_) => self.row(Table::Services, request),
+            Request::Timeouts(_)
+            | Request::Settings(_)
+            | Request::GroupEndpoint { .. }
+            | Request::Service { .. }
+            | Request::ServiceTimeouts(_)
+            | Request::Real(_) => self.row(Table::Services, request),
             Request::Route(_) | Request::Neighbor(_) => self.row(Table::NextHops, request),
             Request::Commit { generation, checksum } => self.commit(generation, checksum),
             Request::Connections(_) | Request::Count(_) | Request::Flush(_) | Request::Explain(_) => None,
@@ -215,10 +225,13 @@ impl Open {
         }
         match *request {
             Request::Timeouts(timeouts) if self.seen == 0 => self.services.timeouts = Some(timeouts),
-            Request::Service { key, scheduler, reals } => {
+            Request::Settings(settings) if self.seen == 1 => self.services.settings = Some(settings),
+            Request::GroupEndpoint { group, endpoint } => self.services.group_endpoint(group, endpoint)?,
+            Request::Service { key, options, reals } => {
                 let room = self.rows - self.seen;
-                self.services.service(Service { key, scheduler, reals: Vec::new() }, reals, room, limits)?;
+                self.services.service(Service { key, options, reals: Vec::new() }, reals, room, limits)?;
             }
+            Request::ServiceTimeouts(timeouts) => self.services.service_timeouts(timeouts)?,
             Request::Real(real) => self.services.real(real)?,
             // Routes come before neighbours.
             Request::Route(_) if !self.next_hops.neighbors.is_empty() => return Err(Refusal::OutOfOrder),
@@ -244,21 +257,57 @@ impl Open {
         if checksum != self.checksum.value() {
             return Err(self.refused(Refusal::Checksum));
         }
-        match (self.table, self.services.timeouts) {
-            (Table::NextHops, _) => Ok(Assembled::NextHops { generation, table: self.next_hops }),
-            (Table::Services, Some(timeouts)) => {
-                Ok(Assembled::Services { generation, table: ServiceTable { timeouts, services: self.services.done } })
+        match (self.table, self.services.timeouts, self.services.settings) {
+            (Table::NextHops, ..) => Ok(Assembled::NextHops { generation, table: self.next_hops }),
+            (Table::Services, Some(timeouts), Some(settings)) => {
+                let Services { groups, done: services, .. } = self.services;
+                Ok(Assembled::Services { generation, table: ServiceTable { timeouts, settings, groups, services } })
             }
-            (Table::Services, None) => Err(self.refused(Refusal::RowCount)),
+            (Table::Services, ..) => Err(self.refused(Refusal::RowCount)),
         }
     }
 }
 
 impl Services {
+    /// Endpoints of one group stand together.
+    fn group_endpoint(&mut self, number: u32, endpoint: ServiceEndpoint) -> Result<(), Refusal> {
+        if self.settings.is_none() || !self.done.is_empty() {
+            return Err(Refusal::OutOfOrder);
+        }
+        if !self.endpoints.insert(endpoint) {
+            return Err(Refusal::DuplicateEndpoint);
+        }
+        let is_begun = self.groups.last().is_some_and(|group| group.number == number);
+        if !is_begun {
+            if !self.group_numbers.insert(number) {
+                return Err(Refusal::OutOfOrder);
+            }
+            self.groups.push(Group { number, endpoints: Vec::new() });
+        }
+        if let Some(group) = self.groups.last_mut() {
+            group.endpoints.push(endpoint);
+        }
+        Ok(())
+    }
+
+    /// Stands between a service and its reals.
+    fn service_timeouts(&mut self, timeouts: TimeoutOverrides) -> Result<(), Refusal> {
+        match self.done.last_mut() {
+            Some(service) if service.reals.is_empty() && service.options.timeouts.is_empty() => {
+                service.options.timeouts = timeouts;
+                Ok(())
+            }
+            _ => Err(Refusal::OutOfOrder),
+        }
+    }
+
     /// Begins a service of which `reals` rows follow; `room` rows are left, this one included.
     fn service(&mut self, service: Service, reals: u32, room: u32, limits: &Limits) -> Result<(), Refusal> {
-        if self.timeouts.is_none() || self.missing != 0 {
+        if self.settings.is_none() || self.missing != 0 {
             return Err(Refusal::OutOfOrder);
+        }
+        if service.key.endpoint().is_some() && service.key.port() == 0 && service.options.persistence.is_none() {
+            return Err(Refusal::NotPersistent);
         }
         if reals >= room {
             return Err(Refusal::RowCount);
@@ -283,7 +332,9 @@ impl Services {
         let Some(service) = self.done.last_mut().filter(|_| self.missing != 0) else {
             return Err(Refusal::OutOfOrder);
         };
-        if real.method != ForwardMethod::Nat && real.address.port() != service.key.address.port() {
+        let (port, own) = (service.key.port(), real.address.port());
+        let keeps_port = real.method != ForwardMethod::Nat;
+        if (keeps_port && own != port) || (own == 0 && port != 0) {
             return Err(Refusal::PortDiffers);
         }
         if !self.addresses.insert((index, real.address)) {

@@ -201,10 +201,12 @@ fn an_explanation_is_a_sentence_and_its_grounds() {
         worker: 0,
         service: Some(ExplainedService {
             name: Some("web".into()),
-            address: endpoint("202.103.106.5:80"),
+            address: Some(endpoint("202.103.106.5:80")),
+            group: None,
             scheduler: Some(SchedulerKind::WeightedRoundRobin),
         }),
         connection: None,
+        template: false,
         outbound: false,
         real: Some(ExplainedReal { address: endpoint("172.16.0.3:8000"), method: ForwardMethod::Nat, weight: Some(2) }),
         next_hop: Some(ExplainedHop {

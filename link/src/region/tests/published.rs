@@ -52,7 +52,7 @@ fn the_view_shows_what_the_dataplane_writes() {
 
 fn service() -> ServiceEntry {
     let address = SocketAddrV4::new(Ipv4Addr::new(202, 103, 106, 5), 80);
-    let key = ServiceKey { protocol: Protocol::Tcp, address };
+    let key = ServiceKey::new(Protocol::Tcp, address);
     ServiceEntry { key, scheduler: SchedulerKind::WeightedRoundRobin, retired: RealTotals::default() }
 }
 

@@ -1,8 +1,8 @@
 use super::{Assembled, Assembler, Limits, Refused};
 use crate::message::{Refusal, Request, Table};
 use crate::model::{
-    ForwardMethod, MacAddress, Neighbor, NextHopTable, Prefix, Protocol, RealServer, Route, SchedulerKind, Service,
-    ServiceKey, ServiceTable, Timeouts,
+    ForwardMethod, Group, MacAddress, Neighbor, NextHopTable, Persistence, Prefix, Protocol, RealServer, Route,
+    SchedulerKind, Service, ServiceEndpoint, ServiceKey, ServiceOptions, ServiceTable, TimeoutOverrides,
 };
 use crate::strategies;
 use crate::transaction::{next_hops, services};
@@ -17,16 +17,16 @@ fn server(host: u8, port: u16) -> SocketAddrV4 {
 }
 
 fn nat(host: u8, port: u16) -> RealServer {
-    RealServer { address: server(host, port), method: ForwardMethod::Nat, weight: 1 }
+    RealServer::new(server(host, port), ForwardMethod::Nat, 1)
 }
 
 fn service(host: u8, reals: Vec<RealServer>) -> Service {
-    let key = ServiceKey { protocol: Protocol::Tcp, address: server(host, 80) };
-    Service { key, scheduler: SchedulerKind::RoundRobin, reals }
+    let key = ServiceKey::new(Protocol::Tcp, server(host, 80));
+    Service { key, options: ServiceOptions::new(SchedulerKind::RoundRobin), reals }
 }
 
 fn table(services: Vec<Service>) -> ServiceTable {
-    ServiceTable { timeouts: Timeouts::default(), services }
+    ServiceTable { services, ..ServiceTable::default() }
 }
 
 fn two_services() -> ServiceTable {
@@ -106,10 +106,10 @@ fn a_table_that_is_just_within_the_limits_is_taken_and_one_beyond_is_not() {
     assert_eq!(said, [Ok(Assembled::Services { generation: 1, table: table(most()) })]);
     let mut more = most();
     more.push(service(4, vec![]));
-    assert_eq!(refused_table(more), (Refusal::TooManyServices, 8));
+    assert_eq!(refused_table(more), (Refusal::TooManyServices, 9));
     let mut more = most();
     more[2].reals.push(nat(9, 9));
-    assert_eq!(refused_table(more), (Refusal::TooManyReals, 7));
+    assert_eq!(refused_table(more), (Refusal::TooManyReals, 8));
     let begin = |rows| Request::Begin { table: Table::NextHops, generation: 1, rows };
     assert_eq!(refusal([begin(1001)]), (Refusal::TooLarge, 0));
     assert!(feed(&mut Assembler::new(LIMITS), [begin(1000)]).is_empty());
@@ -117,10 +117,10 @@ fn a_table_that_is_just_within_the_limits_is_taken_and_one_beyond_is_not() {
 
 #[test]
 fn duplicates_are_refused_at_their_row_and_what_only_looks_like_one_is_not() {
-    assert_eq!(refused_table(vec![service(1, vec![]), service(1, vec![])]), (Refusal::DuplicateService, 2));
-    assert_eq!(refused_table(vec![service(1, vec![nat(1, 1), nat(1, 1)])]), (Refusal::DuplicateReal, 3));
+    assert_eq!(refused_table(vec![service(1, vec![]), service(1, vec![])]), (Refusal::DuplicateService, 3));
+    assert_eq!(refused_table(vec![service(1, vec![nat(1, 1), nat(1, 1)])]), (Refusal::DuplicateReal, 4));
     let udp = |mut service: Service| {
-        service.key.protocol = Protocol::Udp;
+        service.key = ServiceKey::new(Protocol::Udp, server(1, 80));
         service
     };
     let alike = table(vec![service(1, vec![nat(1, 1)]), udp(service(1, vec![nat(1, 1)]))]);
@@ -131,7 +131,7 @@ fn duplicates_are_refused_at_their_row_and_what_only_looks_like_one_is_not() {
 fn a_tunnel_or_direct_real_has_its_services_port() {
     for method in [ForwardMethod::Tunnel, ForwardMethod::Direct] {
         let real = |port| RealServer { method, ..nat(1, port) };
-        assert_eq!(refused_table(vec![service(1, vec![real(81)])]), (Refusal::PortDiffers, 2));
+        assert_eq!(refused_table(vec![service(1, vec![real(81)])]), (Refusal::PortDiffers, 3));
         assert!(feed(&mut Assembler::new(LIMITS), services(1, &table(vec![service(1, vec![real(80)])])))[0].is_ok());
     }
 }
@@ -156,11 +156,11 @@ fn the_commit_has_generation_checksum_and_count_of_what_it_commits() {
         }
         requests
     };
-    assert_eq!(refusal(with_commit(|generation, _| *generation = 2)), (Refusal::Generation, 6));
-    assert_eq!(refusal(with_commit(|_, checksum| *checksum ^= 1)), (Refusal::Checksum, 6));
+    assert_eq!(refusal(with_commit(|generation, _| *generation = 2)), (Refusal::Generation, 7));
+    assert_eq!(refusal(with_commit(|_, checksum| *checksum ^= 1)), (Refusal::Checksum, 7));
     let whole = two_services();
     let short = services(1, &whole).filter(|request| !matches!(request, Request::Real(real) if *real == nat(12, 8000)));
-    assert_eq!(refusal(short), (Refusal::OutOfOrder, 3));
+    assert_eq!(refusal(short), (Refusal::OutOfOrder, 4));
     let mut long: Vec<_> = next_hops(1, &next_hop_table()).collect();
     long.insert(3, long[2]);
     assert_eq!(refusal(long), (Refusal::RowCount, 2));
@@ -217,4 +217,53 @@ fn requests_that_are_no_rows_pass_by_an_open_transaction() {
     let mut rows: Vec<_> = services(1, &two_services()).collect();
     rows.insert(3, Request::Count(crate::message::ConnectionFilter::default()));
     assert!(feed(&mut Assembler::new(LIMITS), rows)[0].is_ok());
+}
+
+fn endpoint(host: u8, port: u16) -> ServiceEndpoint {
+    ServiceEndpoint { protocol: Protocol::Tcp, address: server(host, port) }
+}
+
+fn persistent(service: Service) -> Service {
+    let persistence = Some(Persistence { timeout: 360, netmask: Ipv4Addr::BROADCAST });
+    Service { options: ServiceOptions { persistence, ..service.options }, ..service }
+}
+
+#[test]
+fn an_endpoint_is_in_one_group_once() {
+    let groups = |endpoints: Vec<ServiceEndpoint>| ServiceTable {
+        groups: endpoints.into_iter().zip(1..).map(|(end, number)| Group { number, endpoints: vec![end] }).collect(),
+        ..two_services()
+    };
+    let good = groups(vec![endpoint(1, 80), endpoint(1, 0)]);
+    let applied = feed(&mut Assembler::new(LIMITS), services(1, &good));
+    assert_eq!(applied, [Ok(Assembled::Services { generation: 1, table: good })]);
+    let twice = groups(vec![endpoint(1, 80), endpoint(1, 80)]);
+    assert_eq!(refusal(services(1, &twice)), (Refusal::DuplicateEndpoint, 3));
+    let mut apart: Vec<_> = services(1, &groups(vec![endpoint(1, 80), endpoint(1, 81), endpoint(1, 82)])).collect();
+    apart[5] = Request::GroupEndpoint { group: 1, endpoint: endpoint(1, 82) };
+    assert_eq!(refusal(apart), (Refusal::OutOfOrder, 4));
+}
+
+#[test]
+fn a_service_on_all_ports_is_persistent_and_its_reals_may_keep_the_port() {
+    let on = |port, reals| Service { key: ServiceKey::new(Protocol::Tcp, server(1, port)), ..service(1, reals) };
+    assert_eq!(refused_table(vec![on(0, vec![])]), (Refusal::NotPersistent, 2));
+    assert_eq!(refused_table(vec![persistent(on(80, vec![nat(2, 0)]))]), (Refusal::PortDiffers, 3));
+    let good = table(vec![persistent(on(0, vec![nat(2, 0), nat(3, 80)]))]);
+    assert!(feed(&mut Assembler::new(LIMITS), services(1, &good))[0].is_ok());
+}
+
+#[test]
+fn timeouts_of_a_service_stand_between_it_and_its_reals() {
+    let own = TimeoutOverrides([0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let mut with_own = service(1, vec![nat(11, 80)]);
+    with_own.options.timeouts = own;
+    let rows: Vec<_> = services(1, &table(vec![with_own])).collect();
+    assert!(feed(&mut Assembler::new(LIMITS), rows.iter().copied())[0].is_ok());
+    let mut behind = rows.clone();
+    behind.swap(4, 5);
+    assert_eq!(refusal(behind), (Refusal::OutOfOrder, 4));
+    let mut first = rows;
+    first.swap(3, 4);
+    assert_eq!(refusal(first), (Refusal::OutOfOrder, 2));
 }
