@@ -32,6 +32,8 @@ pub enum IcmpError {
     HostUnreachable,
     /// The time to live ran out.
     TimeExceeded,
+    /// The other fragments of a packet did not come in time.
+    ReassemblyTimeExceeded,
     /// The packet is too large for the way and must not be fragmented.
     FragmentationNeeded {
         /// The largest packet that may pass, in bytes.
@@ -47,6 +49,7 @@ impl IcmpError {
             Self::ProtocolUnreachable => (kind::DESTINATION_UNREACHABLE, code::PROTOCOL, [0; 4]),
             Self::HostUnreachable => (kind::DESTINATION_UNREACHABLE, code::HOST, [0; 4]),
             Self::TimeExceeded => (kind::TIME_EXCEEDED, 0, [0; 4]),
+            Self::ReassemblyTimeExceeded => (kind::TIME_EXCEEDED, 1, [0; 4]),
             Self::FragmentationNeeded { mtu } => {
                 let [high, low] = mtu.to_be_bytes();
                 (kind::DESTINATION_UNREACHABLE, code::FRAGMENTATION_NEEDED, [0, 0, high, low])

@@ -1,11 +1,12 @@
 //! From sluice.toml to what the parts of the dataplane are made with. Shared by the director and replay.
 
 use crate::nexthop::PortInterface;
-use crate::pipeline::PortFacts;
+use crate::pipeline::{LARGE_ROOM, PortFacts};
 use config::Machine;
 use link::Layout;
 use link::PortDescription;
 use link::model::{MacAddress, NextHopTable};
+use rte_rs::{Mempool, MempoolOptions};
 
 /// Bytes of memory that a connection takes in hash, slab and timers, rounded up: two keys of NAT.
 const CONNECTION_BYTES: u64 = 256;
@@ -31,6 +32,17 @@ pub fn eal_arguments(machine: &Machine) -> Vec<String> {
 
 fn megabytes(connections: u32) -> u64 {
     256 + u64::from(connections) * CONNECTION_BYTES / (1 << 20)
+}
+
+/// The pool of mbufs for packets that are put together from fragments. Such a packet has its mbuf only until it has been
+/// split again, or waits in the ring to another worker.
+///
+/// # Errors
+/// When there is too little memory.
+pub fn large_pool(workers: u16) -> Result<Mempool, rte_rs::Error> {
+    const MBUFS_OF_WORKER: u32 = 32;
+    let mbufs = u32::from(workers.max(1)) * MBUFS_OF_WORKER - 1;
+    Mempool::new("packets", MempoolOptions { mbufs, cache: 0, data_room: LARGE_ROOM, socket: -1 })
 }
 
 /// The MAC address that a replay gives to port `index` (from 0) if the config gives none: 02:00:00:00:00:0N, N from 1.

@@ -4,6 +4,7 @@
 //! nothing is shared. The client is the source of a packet to a virtual address and the destination of any other.
 
 use crate::connection::Endpoint;
+use crate::fragment::PacketKey;
 use crate::pipeline::{Origin, Settings};
 use crate::tables::Tables;
 
@@ -14,6 +15,14 @@ pub fn owner(address: u32, port: u16, workers: u16) -> u16 {
     // Fibonacci hashing spreads neighbouring ports and addresses; the multiplication maps to the range without a division.
     let hash = client.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
     ((hash * u64::from(workers)) >> 32) as u16
+}
+
+/// The worker, of `workers`, where the fragments of a packet meet (addresses in host byte order). They have no ports, but
+/// for the first: the owner of the connection is known when they are together.
+#[inline]
+pub fn meeting_place(key: &PacketKey, workers: u16) -> u16 {
+    let rest = u32::from(key.identification) << 8 | u32::from(key.protocol);
+    owner(key.source ^ key.destination.rotate_left(16) ^ rest.rotate_left(4), key.identification, workers)
 }
 
 /// Decides for the packets of one burst whether they belong to another worker.

@@ -9,7 +9,7 @@ const PACKET_PATH: [&str; 13] = [
     "connection",
     "counters.rs",
     "forward",
-    "fragment.rs",
+    "fragment",
     "icmp.rs",
     "limiter.rs",
     "nexthop.rs",

@@ -131,14 +131,16 @@ counters! {
         connections_expired "Connections that left this worker's table, timed out or removed.",
         connections "Connections in this worker's table now (a gauge).",
         answers_suppressed "RSTs and ICMP errors not sent because of the rate limit.",
-        fragments_created "IPv4 fragments made from packets too large for their way out.",
+        fragments_created "IPv4 fragments made from packets too large for their way out, or that came in fragments.",
         bursts "Bursts received that held a packet.",
         empty_polls "Polls of a receive queue that found nothing.",
         busy_cycles "TSC cycles spent in loops that found a packet.",
         loops "Rounds of the poll loop.",
         tables_picked_up "Table generations this worker switched to.",
+        fragments_reassembled "IPv4 fragments that were put together, but for one a packet, which is counted as the packet.",
+        fragments_held "IPv4 fragments that wait for others of their packets now (a gauge).",
     }
-    reserved 0;
+    reserved 6;
     /// Packets dropped, by [`DropReason::index`].
     array dropped;
     /// Packets answered with a RST or an ICMP error, by [`DropReason::index`].

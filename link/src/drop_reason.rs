@@ -44,7 +44,7 @@ drop_reasons! {
     Ipv4Malformed "ipv4_malformed" "The IPv4 header is not valid: version, header length or total length.",
     Ipv4Checksum "ipv4_checksum" "The IPv4 header checksum is wrong.",
     TransportMalformed "transport_malformed" "The TCP or UDP header is cut short or its lengths contradict the IPv4 header.",
-    Fragment "fragment" "An IPv4 fragment to a virtual address or of a NAT reply: not reassembled yet.",
+    Fragment "fragment" "A fragment that contradicts the others of its packet (where it ends, ECN) or has no payload; the packet is lost.",
     NoService "no_service" "The virtual address has no service on that protocol and port.",
     NoConnection "no_connection" "A TCP packet in mid-stream that belongs to no connection.",
     NoReal "no_real" "No real server of the service is available.",
@@ -63,10 +63,15 @@ drop_reasons! {
     KernelQueueFull "kernel_queue_full" "The queue to the kernel interface is full.",
     KernelRefused "kernel_refused" "The kernel interface did not take the packet.",
     NoKernelPath "no_kernel_path" "The packet is not for a virtual address and its port has no kernel interface.",
-    FragmentsExhausted "fragments_exhausted" "No mbufs were left to fragment the packet.",
+    FragmentsExhausted "fragments_exhausted" "No mbufs were left to fragment the packet, or to put it together.",
     PortDown "port_down" "The packet's way out is a port that does not exist or is down.",
     MartianSource "martian_source" "The packet to a virtual address has a source that can't be another host's.",
     NotOwner "not_owner" "A packet that opens a connection was handed to a worker that does not own it, as tables changed.",
+    FragmentOverlap "fragment_overlap" "A fragment that overlaps others of its packet in part; the packet is lost.",
+    FragmentDuplicate "fragment_duplicate" "A fragment that has come before; the packet goes on waiting for the others.",
+    FragmentTooLarge "fragment_too_large" "A fragment of a packet that is longer than is put together (65,176 bytes of payload).",
+    FragmentTimeout "fragment_timeout" "The other fragments of its packet did not come within 30 s.",
+    FragmentEvicted "fragment_evicted" "A fragment of an incomplete packet that newer packets needed the place of.",
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub use eal::{Eal, EalError, EalOptions};
 pub use error::Error;
 pub use hash::{HashKey, HashOptions, HashReader, HashSection, HashWriter, TableFull};
 pub use lcore::{LaunchError, LcoreTask};
-pub use mbuf::Mbuf;
+pub use mbuf::{HEADROOM, Mbuf};
 pub use mempool::{Mempool, MempoolOptions};
 pub use port::{
     EthPort, PortCapabilities, PortError, PortHandle, PortOptions, PortStatistics, RssOptions, StartedPort,

@@ -17,7 +17,7 @@
 //! ```
 //! A step is `@SECONDS PORT FRAME`, with `xN` before the frame N of them. Below it stand the frames that must leave, byte
 //! for byte, as `=> PORT FRAME`, and `= VERDICT`: `forwarded PORT`, `answered REASON PORT`, `answered PORT`, `kernel`,
-//! `dropped REASON`. Without one the verdict is that the frame was forwarded on the port of its first output.
+//! `held`, `dropped REASON`. Without one the verdict is that the frame was forwarded on the port of its first output.
 
 use crate::frame;
 use crate::machine::{self, Ends};

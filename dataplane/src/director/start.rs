@@ -8,6 +8,7 @@ use crate::clock::TscClock;
 use crate::control_link::{ControlLink, Outside};
 use crate::publisher::Publisher;
 use crate::setup::{self, PortReality};
+use crate::worker::Pools;
 use config::Machine;
 use link::message::Refusal;
 use link::region::{CreateError, DataplaneLink, Viewer};
@@ -88,8 +89,9 @@ pub fn start(machine: &Machine) -> Result<Director, StartError> {
         .map_err(|(reason, _)| StartError::NextHops(reason))?;
 
     let clock = TscClock::start();
+    let pools = Pools { frames: pool.clone(), large: setup::large_pool(workers)? };
     let wiring = Wiring::make(machine, &mut ports, &pool, &link)?;
-    let factory = WorkerFactory { machine, link: &link, publisher: &publisher, pool: &pool, ports: &real, clock };
+    let factory = WorkerFactory { machine, link: &link, publisher: &publisher, pools: &pools, ports: &real, clock };
     let mut made = Vec::new();
     let mut outside = Outside::default();
     for (index, wires) in (0u16..).zip(wiring.workers) {

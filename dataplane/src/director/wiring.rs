@@ -11,7 +11,7 @@ use crate::kernel::KernelPath;
 use crate::pipeline::{Pipeline, Settings};
 use crate::publisher::Publisher;
 use crate::setup::{self, PortReality};
-use crate::worker::{Exits, Mailbox, PortExit, Queue, Worker};
+use crate::worker::{Exits, Mailbox, Pools, PortExit, Queue, Worker};
 use config::Machine;
 use link::region::DataplaneLink;
 use rte_rs::{MbufReceiver, MbufSender, Mempool, Tap, ring};
@@ -157,7 +157,7 @@ pub(super) struct WorkerFactory<'a> {
     pub(super) machine: &'a Machine,
     pub(super) link: &'a DataplaneLink,
     pub(super) publisher: &'a Publisher,
-    pub(super) pool: &'a Mempool,
+    pub(super) pools: &'a Pools,
     pub(super) ports: &'a [PortReality],
     pub(super) clock: TscClock,
 }
@@ -189,7 +189,7 @@ impl WorkerFactory<'_> {
         outside.mailboxes.push(Arc::clone(&mailbox));
         Ok(Worker {
             pipeline: Pipeline::new(settings, connections, counters.clone(), tables, directory, now),
-            exits: Exits::new(wires.exits, wires.kernel, wires.others, wish, self.pool.clone(), counters),
+            exits: Exits::new(wires.exits, wires.kernel, wires.others, wish, self.pools.clone(), counters),
             queues: wires.queues,
             inbox: wires.inbox,
             relays: wires.relays,

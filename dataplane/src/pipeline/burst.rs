@@ -1,5 +1,6 @@
 //! Stages 1 to 4 over a whole burst, and the end of each packet.
 
+use super::fragments::WHOLE;
 use super::output::Fate;
 use super::parse::{Parsed, parse};
 use super::{IPV4_OFFSET, Output, Pipeline, Verdict};
@@ -22,7 +23,7 @@ pub(super) struct Batch {
     /// A connection was made or removed within this burst: what the bulk look-up said may no longer hold.
     stale: bool,
     verdicts: [Verdict; Burst::CAPACITY],
-    dropped: Burst,
+    pub(super) dropped: Burst,
 }
 
 impl Default for Batch {
@@ -91,6 +92,7 @@ impl Pipeline {
             };
             *parsed = match self.settings.ports.get(usize::from(mbuf.port())) {
                 Some(facts) if mbuf.is_contiguous() => parse(mbuf.data(), &facts.mac, key),
+                None if mbuf.port() & WHOLE != 0 => Parsed::Whole,
                 _ => Parsed::Refused(DropReason::FrameMalformed),
             };
             if let Parsed::Flow(flow) = parsed {
@@ -140,14 +142,10 @@ impl Pipeline {
             },
             Parsed::Elsewhere { worker } => Fate::HandOff { worker },
             Parsed::IcmpError { destination } => self.icmp_error(destination, mbuf, out),
-            // A reply in fragments would leave with the real's own address.
-            Parsed::Fragment { source, destination }
-                if self.tables.services.is_virtual(destination) || self.tables.is_behind_nat(source) =>
-            {
-                Fate::Drop(DropReason::Fragment)
-            }
+            Parsed::Fragment { source, destination } => self.fragment(source, destination, mbuf, out),
+            Parsed::Whole => self.whole_from_worker(mbuf, out),
             Parsed::Arp => self.arp(mbuf),
-            Parsed::Fragment { .. } | Parsed::OtherIpv4 { .. } | Parsed::NotBalanced => Fate::Kernel,
+            Parsed::OtherIpv4 { .. } | Parsed::NotBalanced => Fate::Kernel,
             Parsed::Refused(reason) => Fate::Drop(reason),
         }
     }
@@ -170,7 +168,7 @@ impl Pipeline {
     }
 
     #[inline]
-    fn finish<O: Output>(&mut self, fate: Fate, mbuf: Mbuf, out: &mut O) -> Verdict {
+    pub(super) fn finish<O: Output>(&mut self, fate: Fate, mbuf: Mbuf, out: &mut O) -> Verdict {
         match fate {
             Fate::Forward { port } => {
                 out.transmit(port, mbuf);
@@ -185,6 +183,11 @@ impl Pipeline {
             }
             Fate::ForwardInFragments { port, mtu } => self.transmit_fragments(port, mtu, mbuf, out),
             Fate::Kernel => self.hand_to_kernel(mbuf, out),
+            Fate::KernelInFragments => self.kernel_in_fragments(mbuf, out),
+            Fate::Held => {
+                self.release(mbuf);
+                Verdict::Held
+            }
             Fate::HandOff { worker } => {
                 self.counters.worker.handed_off.add(1);
                 out.hand_off(worker, mbuf);

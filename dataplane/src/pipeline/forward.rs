@@ -1,11 +1,10 @@
 //! Stage 6: the packet is changed into what leaves, and given its way out.
 
 use super::Pipeline;
-use super::output::{Fate, Output, Verdict};
+use super::output::{Fate, Output};
 use super::parse::{Flow, IPV4_OFFSET};
 use crate::connection::Identity;
 use crate::forward::{nat, ttl, tunnel};
-use crate::fragment;
 use crate::nexthop::{Hop, Unreachable};
 use crate::reject::IcmpError;
 use crate::tables::Way;
@@ -116,7 +115,7 @@ impl Pipeline {
 
     /// An answer if the packet has no time to live left for another hop.
     #[inline]
-    fn expired<O: Output>(&mut self, mbuf: &mut Mbuf, out: &mut O) -> Option<Fate> {
+    pub(super) fn expired<O: Output>(&mut self, mbuf: &mut Mbuf, out: &mut O) -> Option<Fate> {
         if packet(mbuf).get(TTL).is_some_and(|ttl| *ttl > 1) {
             return None;
         }
@@ -165,31 +164,6 @@ impl Pipeline {
             }
         }
     }
-
-    /// Sends a packet in pieces, each in an mbuf of its own (RFC 791 section 3.2).
-    #[cold]
-    pub(super) fn transmit_fragments<O: Output>(&mut self, port: u16, mtu: u16, mbuf: Mbuf, out: &mut O) -> Verdict {
-        let data = mbuf.data();
-        let (Some(ethernet), Some(packet)) = (data.get(..IPV4_OFFSET), data.get(IPV4_OFFSET..)) else {
-            return self.give_up(DropReason::FrameMalformed, mbuf);
-        };
-        let mut sent = 0u64;
-        for piece in fragment::split(packet, mtu) {
-            let Some(fragment) = out.new_mbuf().and_then(|fragment| fill(fragment, ethernet, &piece)) else {
-                self.counters.worker.fragments_created.add(sent);
-                return self.give_up(DropReason::FragmentsExhausted, mbuf);
-            };
-            out.transmit(port, fragment);
-            sent += 1;
-        }
-        if sent == 0 {
-            return self.give_up(DropReason::Ipv4Malformed, mbuf);
-        }
-        // Of n fragments one stands for the packet itself: received + created = sent + dropped.
-        self.counters.worker.fragments_created.add(sent - 1);
-        self.release(mbuf);
-        Verdict::Forwarded { port }
-    }
 }
 
 /// The IPv4 packet in a frame that was parsed.
@@ -210,11 +184,4 @@ pub(super) fn leave(mbuf: &mut Mbuf, hop: &Hop, too_large: bool) -> Fate {
         *header = hop.ethernet();
     }
     if too_large { Fate::ForwardInFragments { port: hop.port, mtu: hop.mtu } } else { Fate::Forward { port: hop.port } }
-}
-
-fn fill(mut mbuf: Mbuf, ethernet: &[u8], piece: &fragment::Piece<'_>) -> Option<Mbuf> {
-    mbuf.append(ethernet.len())?.copy_from_slice(ethernet);
-    mbuf.append(piece.header().len())?.copy_from_slice(piece.header());
-    mbuf.append(piece.payload().len())?.copy_from_slice(piece.payload());
-    Some(mbuf)
 }

@@ -9,6 +9,7 @@ mod answer;
 mod burst;
 mod follow;
 mod forward;
+mod fragments;
 mod icmp_error;
 mod local;
 mod output;
@@ -16,12 +17,13 @@ mod parse;
 
 pub(crate) use admit::FTP_DATA;
 pub use burst::Origin;
-pub use output::{Output, Verdict};
+pub use output::{LARGE_ROOM, Output, Verdict};
 pub use parse::{Flow, IPV4_OFFSET, Parsed, parse};
 
 use crate::clock::Milliseconds;
 use crate::connection::ConnectionTable;
 use crate::counters::Counters;
+use crate::fragment::{Cuts, Reassembly};
 use crate::limiter::Limiter;
 use crate::service::Cursors;
 use crate::tables::Tables;
@@ -68,6 +70,10 @@ pub struct Pipeline {
     counters: Counters,
     limiter: Limiter,
     batch: Batch,
+    /// Packets of which some fragments are here.
+    reassembly: Reassembly,
+    /// How the packet came that is about to leave in fragments.
+    cuts: Option<Cuts>,
     now: Milliseconds,
     /// Of the last outer header that may be fragmented on its way.
     identification: u16,
@@ -88,8 +94,20 @@ impl Pipeline {
         let batch = Batch::default();
         // Workers that send to one real begin apart.
         let identification = settings.worker.wrapping_mul(u16::MAX / settings.workers.max(1));
-        let mut pipeline =
-            Self { settings, connections, cursors, directory, tables, counters, limiter, batch, now, identification };
+        let mut pipeline = Self {
+            settings,
+            connections,
+            cursors,
+            directory,
+            tables,
+            counters,
+            limiter,
+            batch,
+            reassembly: Reassembly::default(),
+            cuts: None,
+            now,
+            identification,
+        };
         pipeline.set_timeouts();
         pipeline
     }

@@ -1,7 +1,11 @@
 //! Where packets leave the pipeline.
 
 use link::DropReason;
+use rte_rs::HEADROOM;
 use rte_rs::Mbuf;
+
+/// Bytes that a large mbuf holds: as many as an mbuf can.
+pub const LARGE_ROOM: u16 = u16::MAX - HEADROOM as u16;
 
 /// The ways out of a worker. What is given away here is counted by whoever takes it when it really leaves.
 pub trait Output {
@@ -15,6 +19,8 @@ pub trait Output {
     fn want_neighbor(&mut self, port: u16, address: u32);
     /// An empty mbuf for a fragment, if there is one.
     fn new_mbuf(&mut self) -> Option<Mbuf>;
+    /// An empty mbuf for a packet that is put together from fragments, of [`LARGE_ROOM`] bytes, if there is one.
+    fn new_large_mbuf(&mut self) -> Option<Mbuf>;
 }
 
 /// What became of one input frame.
@@ -34,6 +40,8 @@ pub enum Verdict {
     },
     /// Handed to the kernel interface of the port it came in on.
     Kernel,
+    /// A fragment, kept until the others of its packet come.
+    Held,
     /// Passed to another worker.
     HandedOff {
         /// Which.
@@ -54,6 +62,10 @@ pub(super) enum Fate {
     Answer { port: u16, reason: Option<DropReason> },
     /// Not ours: the kernel's, or nobody's.
     Kernel,
+    /// The same, for a packet that was put together: it goes there as it came, in fragments.
+    KernelInFragments,
+    /// A fragment whose contents are kept elsewhere.
+    Held,
     /// Another worker's.
     HandOff { worker: u16 },
     /// Give up.

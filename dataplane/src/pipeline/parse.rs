@@ -65,6 +65,8 @@ pub enum Parsed {
         /// Destination address, host byte order.
         destination: u32,
     },
+    /// A packet that another worker has put together from fragments; only it says so.
+    Whole,
     /// IPv4 of another kind, valid.
     OtherIpv4 {
         /// Destination address, host byte order.

@@ -7,9 +7,11 @@ mod report;
 use crate::clock::Milliseconds;
 use crate::connection::{Accounts, ConnectionTable};
 use crate::counters::Counters;
+use crate::fragment;
 use crate::pipeline::{Origin, Output, Pipeline, Settings};
 use crate::publisher::Publisher;
 use crate::setup::{self, PortReality};
+use crate::worker::Pools;
 use capture::{Frame, Inputs, OutputFile};
 use config::{Machine, Services};
 use link::region::DataplaneLink;
@@ -233,7 +235,9 @@ fn load_changes(applies: &[(f64, PathBuf)]) -> Result<Vec<Change>, ReplayError> 
 struct Replay {
     pipeline: Pipeline,
     publisher: Publisher,
-    pool: Mempool,
+    pools: Pools,
+    /// What time itself has caused to leave since the last frame.
+    meanwhile: Vec<(u16, Vec<u8>)>,
     /// Keeps the counters' memory.
     _link: DataplaneLink,
     /// Changes to come, the last one first.
@@ -254,7 +258,8 @@ impl Replay {
         });
         eal.map_err(ReplayError::dpdk)?;
         let pool_options = MempoolOptions { mbufs: MBUFS, cache: 0, data_room: MAX_FRAME, socket: -1 };
-        let pool = Mempool::new("replay", pool_options).map_err(ReplayError::dpdk)?;
+        let frames = Mempool::new("replay", pool_options).map_err(ReplayError::dpdk)?;
+        let pools = Pools { frames, large: setup::large_pool(1).map_err(ReplayError::dpdk)? };
         let real: Vec<PortReality> = machine.ports.iter().enumerate().map(port_reality).collect();
         let descriptions = setup::port_descriptions(machine, &real);
         let link = DataplaneLink::private(&setup::layout(machine, 1), &descriptions).map_err(ReplayError::dpdk)?;
@@ -277,7 +282,7 @@ impl Replay {
         };
         let tables = publisher.tables();
         let pipeline = Pipeline::new(settings, connections, counters, tables, link.directory(), 0);
-        Ok(Self { pipeline, publisher, pool, _link: link, applies, first: None, now: 0 })
+        Ok(Self { pipeline, publisher, pools, meanwhile: Vec::new(), _link: link, applies, first: None, now: 0 })
     }
 
     /// Brings the clock to `time`: tables change and connections expire on the way, each at its moment.
@@ -301,18 +306,22 @@ impl Replay {
         self.now = now;
         self.pipeline.set_time(now);
         self.pipeline.expire(usize::MAX);
+        let mut sent = Sent { pools: &self.pools, frames: std::mem::take(&mut self.meanwhile) };
+        self.pipeline.expire_fragments(fragment::SETS, &mut sent);
+        self.meanwhile = sent.frames;
         self.publisher.reclaim(now);
         self.publisher.settle();
     }
 
-    /// Runs one frame through the pipeline; gives what left, in order.
+    /// Runs one frame through the pipeline; gives what left, in order, and before it what left since the last frame
+    /// because of the time.
     fn process(&mut self, frame: &Frame) -> Result<Vec<(u16, Vec<u8>)>, ReplayError> {
         let too_long = || ReplayError::FrameTooLong { index: frame.index, port: frame.port, length: frame.bytes.len() };
-        let mut mbuf = self.pool.alloc().ok_or_else(|| ReplayError::dpdk("out of mbufs"))?;
+        let mut mbuf = self.pools.frames.alloc().ok_or_else(|| ReplayError::dpdk("out of mbufs"))?;
         mbuf.append(frame.bytes.len()).ok_or_else(too_long)?.copy_from_slice(&frame.bytes);
         let mut burst = Burst::new();
         drop(burst.push(mbuf));
-        let mut sent = Sent { pool: &self.pool, frames: Vec::new() };
+        let mut sent = Sent { pools: &self.pools, frames: std::mem::take(&mut self.meanwhile) };
         self.pipeline.process(&mut burst, Origin::Port(frame.port), &mut sent);
         Ok(sent.frames)
     }
@@ -324,7 +333,7 @@ fn refused(path: &Path, reason: link::message::Refusal) -> ReplayError {
 
 /// Collects what leaves.
 struct Sent<'a> {
-    pool: &'a Mempool,
+    pools: &'a Pools,
     frames: Vec<(u16, Vec<u8>)>,
 }
 
@@ -344,6 +353,10 @@ impl Output for Sent<'_> {
     fn want_neighbor(&mut self, _port: u16, _address: u32) {}
 
     fn new_mbuf(&mut self) -> Option<Mbuf> {
-        self.pool.alloc()
+        self.pools.frames.alloc()
+    }
+
+    fn new_large_mbuf(&mut self) -> Option<Mbuf> {
+        self.pools.large.alloc()
     }
 }

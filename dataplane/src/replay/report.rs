@@ -21,6 +21,7 @@ impl<'a> VerdictLine<'a> {
         let (word, reason, port) = match verdict {
             Verdict::Forwarded { port } => ("forwarded", None, Some(port)),
             Verdict::Answered { reason, port } => ("answered", reason, Some(port)),
+            Verdict::Held => ("held", None, None),
             Verdict::Kernel => ("kernel", None, None),
             Verdict::Dropped(reason) => ("dropped", Some(reason), None),
             // With one worker, as in a replay, nothing is handed off.

@@ -18,6 +18,15 @@ pub enum PortExit {
     Relay(MbufSender),
 }
 
+/// Where new mbufs come from.
+#[derive(Clone, Debug)]
+pub struct Pools {
+    /// For frames that come from a port or go to one.
+    pub frames: Mempool,
+    /// For packets put together from fragments, with [`crate::pipeline::LARGE_ROOM`].
+    pub large: Mempool,
+}
+
 /// One way out and what waits for it.
 struct Lane<S> {
     sink: S,
@@ -37,7 +46,7 @@ pub struct Exits {
     kernel: Vec<Option<Lane<MbufSender>>>,
     workers: Vec<Option<Lane<MbufSender>>>,
     wishes: Producer<NeighborWish>,
-    pool: Mempool,
+    pools: Pools,
     counters: Counters,
 }
 
@@ -48,7 +57,7 @@ impl Exits {
         kernel: Vec<Option<MbufSender>>,
         workers: Vec<Option<MbufSender>>,
         wishes: Producer<NeighborWish>,
-        pool: Mempool,
+        pools: Pools,
         counters: Counters,
     ) -> Self {
         Self {
@@ -56,7 +65,7 @@ impl Exits {
             kernel: kernel.into_iter().map(|sink| sink.map(Lane::new)).collect(),
             workers: workers.into_iter().map(|sink| sink.map(Lane::new)).collect(),
             wishes,
-            pool,
+            pools,
             counters,
         }
     }
@@ -120,7 +129,11 @@ impl Output for Exits {
     }
 
     fn new_mbuf(&mut self) -> Option<Mbuf> {
-        self.pool.alloc()
+        self.pools.frames.alloc()
+    }
+
+    fn new_large_mbuf(&mut self) -> Option<Mbuf> {
+        self.pools.large.alloc()
     }
 }
 

@@ -4,7 +4,7 @@ mod exits;
 mod flush;
 mod mailbox;
 
-pub use exits::{Exits, NeighborWish, PortExit};
+pub use exits::{Exits, NeighborWish, Pools, PortExit};
 pub use flush::{FlushBox, FlushProgress, matches};
 pub use mailbox::{Mailbox, PeekBox};
 
@@ -66,6 +66,7 @@ impl Worker {
             self.pipeline.set_time(self.clock.at(began));
             self.pick_up();
             let packets = self.breathe(&mut burst);
+            self.pipeline.expire_fragments(1, &mut self.exits);
             self.exits.flush();
             self.pipeline.expire(EXPIRE_BUDGET);
             flush.step(&self.mailbox.flush, self.pipeline.connections());

@@ -51,8 +51,11 @@ fn nothing_is_lost_or_leaked_over_a_million_random_and_malformed_frames() {
     for share in [totals.transmitted, workers.to_kernel, totals.dropped_total(), totals.taken_over] {
         assert!(share > FRAMES / 100, "{totals:#?}");
     }
+    assert!(totals.fragments_reassembled > 10_000, "{totals:#?}");
     assert!(totals.fragments_created > 1_000 && totals.connections_created > 10_000, "{totals:#?}");
     workers.rig.set_time(now + 1_000_000);
+    workers.settle();
+    assert_eq!(workers.assert_conserved().fragments_held, 0, "the rest of a packet is not waited for for ever");
     assert!(workers.rig.pipelines.iter_mut().all(|pipeline| pipeline.connections().is_empty()));
     assert_eq!(pool.in_use(), before, "mbufs are leaked or freed twice");
 }

@@ -2,6 +2,7 @@
 
 mod bursts;
 mod conservation;
+mod fragments;
 mod reasons;
 mod rig;
 mod traffic;

@@ -37,7 +37,12 @@ fn meet(reason: DropReason, pool: &Mempool) -> Option<WorkerTotals> {
         DropReason::Ipv4Malformed => vec![(WAN, tcp_80().syn().version_and_length(0x65).bytes())],
         DropReason::Ipv4Checksum => vec![(WAN, tcp_80().syn().bad_ip_checksum().bytes())],
         DropReason::TransportMalformed => vec![(WAN, tcp_80().syn().data_offset(4).bytes())],
-        DropReason::Fragment => vec![(WAN, udp(1000, 53).more_fragments().payload_len(64).bytes())],
+        DropReason::Fragment => vec![fragment(1, 8, 0)],
+        DropReason::FragmentOverlap => vec![fragment(1, 8, 16), fragment(1, 16, 16)],
+        DropReason::FragmentDuplicate => vec![fragment(1, 8, 16), fragment(1, 8, 16)],
+        DropReason::FragmentTooLarge => vec![fragment(1, 65_528, 8)],
+        DropReason::FragmentEvicted => (0..17).map(|id| fragment(id, 8, 16)).collect(),
+        DropReason::FragmentTimeout => return Some(fragments_never_completed(pool)),
         DropReason::NoService => vec![(WAN, tcp(1000, 99).syn().bytes())],
         DropReason::NoConnection => vec![(WAN, tcp_80().acking(1).bytes())],
         DropReason::NoReal => vec![(WAN, tcp(1000, 85).syn().bytes())],
@@ -69,6 +74,21 @@ fn meet(reason: DropReason, pool: &Mempool) -> Option<WorkerTotals> {
         process(&mut rig, &mut out, port, mbuf(pool, port, &bytes));
     }
     Some(rig.totals())
+}
+
+/// A fragment of a client's datagram, neither the first nor the last.
+fn fragment(id: u16, offset: u16, len: usize) -> (u16, Vec<u8>) {
+    let fragment = wan().ipv4("202.100.1.2", VIP).protocol(17).id(id).fragment_offset(offset).more_fragments();
+    (WAN, fragment.payload_len(len).bytes())
+}
+
+fn fragments_never_completed(pool: &Mempool) -> WorkerTotals {
+    let (mut rig, mut out) = (Rig::new(1, rig::machine(1, 8)), Kept::new(pool));
+    let (_, bytes) = fragment(1, 8, 16);
+    process(&mut rig, &mut out, WAN, mbuf(pool, WAN, &bytes));
+    rig.set_time(30_000);
+    rig.pipelines[0].expire_fragments(usize::MAX, &mut out);
+    rig.totals()
 }
 
 fn process(rig: &mut Rig, out: &mut Kept, port: u16, mbuf: Mbuf) {
@@ -126,7 +146,7 @@ fn full_relay(pool: &Mempool) -> WorkerTotals {
     let (sender, _receiver) = ring::many_to_one("relay", 16, -1).unwrap();
     let ports = vec![PortExit::Relay(sender.clone()), PortExit::Relay(sender)];
     let mut exits =
-        Exits::new(ports, vec![None, None], vec![None], RingBuffer::new(1).0, pool.clone(), rig.counters(0));
+        Exits::new(ports, vec![None, None], vec![None], RingBuffer::new(1).0, rig::pools(pool), rig.counters(0));
     for _ in 0..32 {
         let mut burst = Burst::new();
         burst.push(mbuf(pool, WAN, &tcp(1000, 80).syn().bytes())).expect("room for one");
@@ -138,7 +158,7 @@ fn full_relay(pool: &Mempool) -> WorkerTotals {
 
 fn no_port(pool: &Mempool) -> WorkerTotals {
     let mut rig = Rig::new(1, rig::machine(1, 8));
-    let mut exits = Exits::new(vec![], vec![], vec![], RingBuffer::new(1).0, pool.clone(), rig.counters(0));
+    let mut exits = Exits::new(vec![], vec![], vec![], RingBuffer::new(1).0, rig::pools(pool), rig.counters(0));
     let mut burst = Burst::new();
     burst.push(mbuf(pool, WAN, &tcp(1000, 80).syn().bytes())).expect("room for one");
     rig.pipelines[0].process(&mut burst, Origin::Port(WAN), &mut exits);

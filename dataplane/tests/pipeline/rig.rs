@@ -7,10 +7,12 @@ use dataplane::counters::Counters;
 use dataplane::pipeline::{Output, Pipeline, Settings};
 use dataplane::publisher::Publisher;
 use dataplane::setup::{self, PortReality};
+use dataplane::worker::Pools;
 use link::counters::WorkerTotals;
 use link::message::ConnectionRow;
 use link::region::DataplaneLink;
 use rte_rs::{Eal, EalOptions, Mbuf, Mempool, MempoolOptions};
+use std::sync::OnceLock;
 
 /// `wan` has a kernel interface, `lan` has none. A real has no route, another no neighbour.
 const MACHINE: &str = r#"
@@ -71,6 +73,13 @@ pub(crate) fn start(mbufs: u32) -> Mempool {
     };
     Eal::start(&options).unwrap_or_else(|error| panic!("{error}"));
     Mempool::new("frames", MempoolOptions { mbufs, cache: 0, ..MempoolOptions::default() }).unwrap()
+}
+
+/// That pool and one for whole packets; the latter is made once, and is for no more than 63 packets at a time.
+pub(crate) fn pools(frames: &Mempool) -> Pools {
+    static LARGE: OnceLock<Mempool> = OnceLock::new();
+    let large = LARGE.get_or_init(|| setup::large_pool(2).unwrap_or_else(|error| panic!("{error}")));
+    Pools { frames: frames.clone(), large: large.clone() }
 }
 
 /// The machine, with this many connections for each of this many workers.
@@ -211,7 +220,7 @@ pub(crate) fn mbuf(pool: &Mempool, port: u16, bytes: &[u8]) -> Mbuf {
 /// Keeps what leaves, in order.
 #[derive(Debug)]
 pub(crate) struct Kept {
-    pub(crate) pool: Mempool,
+    pub(crate) pools: Pools,
     pub(crate) sent: Vec<(u16, Vec<u8>)>,
     pub(crate) to_kernel: Vec<(u16, Vec<u8>)>,
     pub(crate) wishes: Vec<(u16, u32)>,
@@ -219,7 +228,7 @@ pub(crate) struct Kept {
 
 impl Kept {
     pub(crate) fn new(pool: &Mempool) -> Self {
-        Self { pool: pool.clone(), sent: Vec::new(), to_kernel: Vec::new(), wishes: Vec::new() }
+        Self { pools: pools(pool), sent: Vec::new(), to_kernel: Vec::new(), wishes: Vec::new() }
     }
 }
 
@@ -241,6 +250,10 @@ impl Output for Kept {
     }
 
     fn new_mbuf(&mut self) -> Option<Mbuf> {
-        self.pool.alloc()
+        self.pools.frames.alloc()
+    }
+
+    fn new_large_mbuf(&mut self) -> Option<Mbuf> {
+        self.pools.large.alloc()
     }
 }

@@ -45,6 +45,7 @@ pub(crate) fn all(client_ports: &[u16]) -> Vec<Incoming> {
         frames.extend(requests(*port).into_iter().map(|frame| (WAN, frame.bytes())));
         frames.extend(replies(*port).into_iter().map(|frame| (LAN, frame.bytes())));
         frames.extend(errors(*port));
+        frames.extend(fragments(*port));
     }
     frames.extend(strangers());
     frames.extend(malformed().into_iter().map(|frame| (WAN, frame)));
@@ -72,6 +73,7 @@ fn requests(client: u16) -> Vec<Frame> {
         udp(client, 53).no_checksum().payload_len(31),
         udp(client, 53).id(9).payload_len(1200),
         udp(client, 53).ttl(1),
+        udp(client, 53).more_fragments().payload_len(64),
         udp(client, 87),
         udp(client, 99).payload_len(20),
         tcp(client, 85).syn(),
@@ -97,6 +99,14 @@ fn replies(client: u16) -> Vec<Frame> {
     }
     frames.extend([udp_reply(client).payload_len(12), udp_reply(client).no_checksum()]);
     frames
+}
+
+/// A large datagram of a client, and one to it, in fragments.
+fn fragments(client: u16) -> Vec<Incoming> {
+    let requests = udp(client, 53).id(client).payload_len(1100).fragments(400);
+    let replies = udp_reply(client).id(client).payload_len(3000).fragments(1200);
+    let requests = requests.into_iter().map(|frame| (WAN, frame));
+    requests.chain(replies.into_iter().map(|frame| (LAN, frame))).collect()
 }
 
 /// ICMP errors about the packets of a client, from both sides and from a tunnel's way.

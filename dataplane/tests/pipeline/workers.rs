@@ -1,6 +1,6 @@
 //! Pipelines with the exits of real workers: transmit queues, rings to the kernel and to each other.
 
-use crate::rig::{Rig, mbuf};
+use crate::rig::{self, Rig, mbuf};
 use dataplane::pipeline::{Origin, Output};
 use dataplane::worker::{Exits, NeighborWish, PortExit};
 use link::counters::WorkerTotals;
@@ -45,6 +45,7 @@ impl Workers {
         let (senders, inboxes): (Vec<_>, Vec<_>) = (0..workers)
             .map(|worker| ring::many_to_one(&format!("worker-{worker}"), rings.hand_off, -1).unwrap())
             .unzip();
+        let pools = rig::pools(pool);
         let (mut exits, mut wishes) = (Vec::new(), Vec::new());
         for worker in 0..workers {
             let (wish, wished) = RingBuffer::new(16);
@@ -53,7 +54,7 @@ impl Workers {
             let others = senders.iter().enumerate().map(|(at, sender)| (at != worker).then(|| sender.clone()));
             let counters = rig.counters(worker as u16);
             let kernel = vec![Some(to_kernel.clone()), None];
-            exits.push(Exits::new(queues, kernel, others.collect(), wish, pool.clone(), counters));
+            exits.push(Exits::new(queues, kernel, others.collect(), wish, pools.clone(), counters));
         }
         Self { rig, exits, inboxes, kernel, wishes, to_kernel: 0, from_kernel: 0, _ports: ports }
     }
@@ -64,6 +65,7 @@ impl Workers {
         pipeline.process(burst, Origin::Port(port), exits);
         self.inboxes[worker].dequeue(burst);
         pipeline.process(burst, Origin::Worker, exits);
+        pipeline.expire_fragments(1, exits);
         exits.flush();
         pipeline.expire(64);
         while self.wishes[worker].pop().is_ok() {}
@@ -99,8 +101,9 @@ impl Workers {
     pub(crate) fn assert_conserved(&self) -> WorkerTotals {
         let totals = self.rig.totals();
         let came = totals.received + self.from_kernel + totals.fragments_created;
+        let kept = totals.fragments_reassembled + totals.fragments_held;
         let went = totals.transmitted + self.to_kernel + totals.dropped_total();
-        assert_eq!(came, went, "from kernel {}, to kernel {}, {totals:#?}", self.from_kernel, self.to_kernel);
+        assert_eq!(came, went + kept, "from kernel {}, to kernel {}, {totals:#?}", self.from_kernel, self.to_kernel);
         totals
     }
 }

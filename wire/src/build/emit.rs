@@ -4,7 +4,7 @@ use super::transport::{Transport, TransportHeader};
 use super::{Carried, Checksum, DEFAULT_DESTINATION, Frame, Packet};
 use crate::bytes::put;
 use crate::ethernet::{MIN_LEN, ether_type};
-use crate::ipv4::{Ipv4, MORE_FRAGMENTS};
+use crate::ipv4::{DONT_FRAGMENT, Ipv4, MORE_FRAGMENTS};
 use crate::{arp, checksum, icmp, ipv4, udp};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -31,7 +31,7 @@ impl Frame {
     }
 
     /// The frames of the packet's fragments, each with at most `payload_len` bytes (rounded down to a multiple of 8, at
-    /// least 8) after its IPv4 header. The options are repeated in each as they are.
+    /// least 8) after its IPv4 header. The options, and "don't fragment", are repeated in each as they are.
     pub fn fragments(&self, payload_len: usize) -> Vec<Vec<u8>> {
         let whole = self.packet();
         let Ok(packet) = Ipv4::parse(&whole[..]) else {
@@ -49,7 +49,8 @@ impl Frame {
                 if let Ok(mut fragment) = Ipv4::parse(&mut bytes[..]) {
                     let more = if last { packet.flags_and_offset() & MORE_FRAGMENTS } else { MORE_FRAGMENTS };
                     let offset = (packet.fragment_offset() + index * step) / 8;
-                    fragment.set_flags_and_offset(more | offset as u16);
+                    let fixed = packet.flags_and_offset() & DONT_FRAGMENT;
+                    fragment.set_flags_and_offset(fixed | more | offset as u16);
                     fragment.fill_checksum();
                 }
                 self.wrap(bytes)

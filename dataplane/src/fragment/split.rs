@@ -1,6 +1,7 @@
-//! Fragmentation of a packet that is too large for the way out and may be fragmented (RFC 791 section 3.2).
+//! Fragmentation of a packet on its way out (RFC 791 section 3.2).
 
-use wire::ipv4::{HEADER_LEN, Ipv4, MAX_HEADER_LEN, MORE_FRAGMENTS};
+use super::Cuts;
+use wire::ipv4::{DONT_FRAGMENT, HEADER_LEN, Ipv4, MAX_HEADER_LEN, MORE_FRAGMENTS};
 
 /// Options with this bit in their kind are copied into every fragment (RFC 791 section 3.1).
 const COPIED: u8 = 0x80;
@@ -37,10 +38,14 @@ pub struct Pieces<'a> {
     rest: &'a [u8],
     /// Payload bytes that fit, unless it is the last.
     step: usize,
+    /// Payload bytes of each, instead of `step`; a piece after these takes what is left.
+    cuts: &'a [u16],
     /// Where `rest` begins in the unfragmented packet, in units of 8 bytes.
     offset: u16,
     /// The packet was a fragment itself, and not the last.
     more_follow: bool,
+    /// Each piece says "don't fragment" if the packet does.
+    keeps_dont_fragment: bool,
 }
 
 /// Splits `packet` so that no fragment is longer than `mtu` bytes, header included. A packet that fits is one piece.
@@ -50,8 +55,16 @@ pub struct Pieces<'a> {
 /// are no pieces if the bytes are no IPv4 packet or the header and 8 bytes do not fit (an MTU of 68 always suffices).
 /// The caller has looked at DF.
 pub fn split(packet: &[u8], mtu: u16) -> Pieces<'_> {
-    let mut pieces =
-        Pieces { header: [0; MAX_HEADER_LEN], header_len: 0, rest: &[], step: 0, offset: 0, more_follow: false };
+    let mut pieces = Pieces {
+        header: [0; MAX_HEADER_LEN],
+        header_len: 0,
+        rest: &[],
+        step: 0,
+        cuts: &[],
+        offset: 0,
+        more_follow: false,
+        keeps_dont_fragment: false,
+    };
     let Ok(view) = Ipv4::parse(packet) else { return pieces };
     let room = usize::from(mtu).saturating_sub(view.header_len());
     // From the packet, not from the view: the pieces outlive the view.
@@ -70,15 +83,39 @@ pub fn split(packet: &[u8], mtu: u16) -> Pieces<'_> {
     pieces
 }
 
+/// Splits a packet that came in fragments and was put together: no fragment is larger than `mtu` bytes, nor than the
+/// largest of those that came. Where these still fit the packet leaves just as it came, as the reference's does.
+pub fn split_as_cut<'a>(packet: &'a [u8], mtu: u16, cuts: &'a Cuts) -> Pieces<'a> {
+    let mtu = mtu.min(cuts.largest);
+    let mut pieces = split(packet, mtu);
+    // Its fragments were sent so, so as to find how large they may be; it is for the next router to complain.
+    pieces.keeps_dont_fragment = Ipv4::parse(packet).is_ok_and(|packet| packet.dont_fragment());
+    let sizes = cuts.sizes();
+    let room = usize::from(mtu).saturating_sub(pieces.header_len);
+    let whole: usize = sizes.iter().copied().map(usize::from).sum();
+    if whole == pieces.rest.len() && sizes.iter().all(|size| usize::from(*size) <= room) {
+        pieces.cuts = sizes;
+    }
+    pieces
+}
+
 impl<'a> Iterator for Pieces<'a> {
     type Item = Piece<'a>;
 
     fn next(&mut self) -> Option<Piece<'a>> {
-        let payload = self.rest.get(..self.step.min(self.rest.len())).filter(|payload| !payload.is_empty())?;
+        let size = match self.cuts.split_first() {
+            Some((size, others)) => {
+                self.cuts = others;
+                usize::from(*size)
+            }
+            None => self.step,
+        };
+        let payload = self.rest.get(..size.min(self.rest.len())).filter(|payload| !payload.is_empty())?;
         self.rest = self.rest.get(payload.len()..).unwrap_or(&[]);
         let mut piece = Piece { header: self.header, header_len: self.header_len, payload };
         let more = if self.more_follow || !self.rest.is_empty() { MORE_FRAGMENTS } else { 0 };
-        piece.fill(self.offset | more);
+        let fixed = if self.keeps_dont_fragment { DONT_FRAGMENT } else { 0 };
+        piece.fill(self.offset | more | fixed);
         self.offset = self.offset.wrapping_add((payload.len() / 8) as u16);
         keep_copied_options(self.header.get_mut(HEADER_LEN..self.header_len).unwrap_or(&mut []));
         Some(piece)
