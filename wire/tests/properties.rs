@@ -7,7 +7,7 @@ use wire::build::{Frame, eth};
 use wire::checksum::{self, Delta};
 use wire::ethernet::Ethernet;
 use wire::icmp::Icmp;
-use wire::ipv4::{Ipv4, OFFSET_MASK, protocol};
+use wire::ipv4::{Ipv4, protocol};
 use wire::tcp::{Flags, Tcp};
 use wire::udp::Udp;
 use wire::vlan::Vlan;
@@ -129,7 +129,7 @@ proptest! {
         for bytes in frame.fragments(step) {
             let fragment = Ipv4::parse(bytes[14..].to_vec()).unwrap();
             prop_assert_eq!(fragment.fragment_offset(), joined.len());
-            prop_assert_eq!(fragment.flags_and_offset() & !OFFSET_MASK & 0x4000, 0);
+            prop_assert_eq!(fragment.dont_fragment(), whole.dont_fragment());
             prop_assert!(fragment.checksum_is_valid() && fragment.protocol() == protocol::UDP);
             joined.extend_from_slice(fragment.payload());
             prop_assert_eq!(fragment.more_fragments(), joined.len() < whole.payload().len());
