@@ -38,6 +38,9 @@ pub const ENDPOINT: &str = "a unicast IPv4 address and a port from 1 to 65535, a
 /// What the number of a group may be.
 pub const GROUP: &str = "1 to 4294967295";
 
+/// What an endpoint of a group may be.
+pub const GROUP_ENDPOINT: &str = "protocol, unicast IPv4 address and port (0: all ports), as \"tcp 10.0.0.1:80\"";
+
 /// What the netmask of persistence may be.
 pub const NETMASK: &str = "a mask other than 0.0.0.0, as \"255.255.255.0\"";
 
@@ -81,6 +84,19 @@ pub fn check_endpoint(endpoint: &ServiceEndpoint) -> Result<(), Broken> {
     } else {
         Err(Broken::new("address", format_args!("\"{}\"", endpoint.address), ENDPOINT))
     }
+}
+
+/// The endpoint in `tcp 10.0.0.1:80`.
+///
+/// # Errors
+/// Where the text is none, or the VIP is not a host's address.
+pub fn parse_endpoint(text: &str) -> Result<ServiceEndpoint, Broken> {
+    let parts = text.split_once(' ');
+    let endpoint = parts.and_then(|(protocol, address)| {
+        Some(ServiceEndpoint { protocol: protocol.parse().ok()?, address: address.parse().ok()? })
+    });
+    let endpoint = endpoint.filter(|endpoint| check_endpoint(endpoint).is_ok());
+    endpoint.ok_or_else(|| Broken::new("endpoint", format_args!("{text:?}"), GROUP_ENDPOINT))
 }
 
 /// A service without its reals.

@@ -85,10 +85,7 @@ fn groups(root: &Section<'_>) -> Result<Vec<Group>, ConfigError> {
         let number = section.number("number", 1..=u32::MAX)?;
         let number = section.required("number", rules::GROUP, number)?;
         numbers.claim(&section, "number", number, number, "an earlier group")?;
-        let read = |value: &toml::de::DeValue<'_>| {
-            let endpoint = endpoint_of(value.as_str()?)?;
-            rules::check_endpoint(&endpoint).is_ok().then_some(endpoint)
-        };
+        let read = |value: &toml::de::DeValue<'_>| rules::parse_endpoint(value.as_str()?).ok();
         let list = section.list("endpoints", ENDPOINTS, read)?;
         let list = section.required("endpoints", ENDPOINTS, list)?;
         for endpoint in &list {
@@ -97,12 +94,6 @@ fn groups(root: &Section<'_>) -> Result<Vec<Group>, ConfigError> {
         groups.push(Group { number, endpoints: list });
     }
     Ok(groups)
-}
-
-/// `tcp 10.0.0.1:80`.
-fn endpoint_of(text: &str) -> Option<ServiceEndpoint> {
-    let (protocol, address) = text.split_once(' ')?;
-    Some(ServiceEndpoint { protocol: protocol.parse().ok()?, address: address.parse().ok()? })
 }
 
 fn list(root: &Section<'_>) -> Result<Vec<NamedService>, ConfigError> {

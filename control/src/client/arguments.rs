@@ -1,9 +1,12 @@
 //! The arguments of `sluice`, and the requests that they mean.
 
+mod service;
+
+use self::service::{GroupCommand, RealCommand, ServiceCommand};
 use super::Stop;
-use crate::protocol::{ConnectionFilter, DEFAULT_SOCKET, Failure, MAX_REQUEST, Request, ServiceAdd, encode_request};
+use crate::protocol::{ConnectionFilter, DEFAULT_SOCKET, Failure, MAX_REQUEST, Request, encode_request};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use link::model::{ForwardMethod, Protocol, SchedulerKind};
+use link::model::Protocol;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
@@ -42,6 +45,9 @@ pub(super) enum Command {
     /// Real servers of a service
     #[command(subcommand)]
     Real(RealCommand),
+    /// Groups: several endpoints for one service
+    #[command(subcommand)]
+    Group(GroupCommand),
     /// Connections
     #[command(subcommand)]
     Connection(ConnectionCommand),
@@ -91,96 +97,6 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: Option<TimeoutsCommand>,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum ServiceCommand {
-    /// Every service
-    List,
-    /// One service and its reals
-    Show {
-        /// Its name
-        service: String,
-    },
-    /// Adds a service without reals
-    Add {
-        /// Its name: 1 to 64 of letters, digits, ".", "_" and "-"
-        name: String,
-        /// tcp or udp
-        protocol: Protocol,
-        /// Virtual address and port, as 202.103.106.5:80
-        #[arg(value_parser = endpoint)]
-        address: SocketAddrV4,
-        /// rr, wrr, lc or wlc
-        #[arg(long, default_value = "wlc")]
-        scheduler: SchedulerKind,
-        /// Method of reals added without one: nat, tunnel or direct
-        #[arg(long, default_value = "nat")]
-        method: ForwardMethod,
-    },
-    /// Changes a service
-    #[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
-    Set {
-        /// Its name
-        service: String,
-        /// rr, wrr, lc or wlc
-        #[arg(long, group = "change")]
-        scheduler: Option<SchedulerKind>,
-        /// Method of reals added later without one; present reals keep theirs
-        #[arg(long, group = "change")]
-        method: Option<ForwardMethod>,
-    },
-    /// Removes a service with its reals
-    Remove {
-        /// Its name
-        service: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum RealCommand {
-    /// Adds a real server to a service
-    Add {
-        #[command(flatten)]
-        real: Real,
-        /// Its share, 0 to 65535
-        #[arg(long, default_value_t = 1)]
-        weight: u32,
-        /// nat, tunnel or direct; the service's if not given
-        #[arg(long)]
-        method: Option<ForwardMethod>,
-    },
-    /// Changes a real server
-    #[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
-    Set {
-        #[command(flatten)]
-        real: Real,
-        /// Its share, 0 to 65535
-        #[arg(long, group = "change")]
-        weight: Option<u32>,
-        /// nat, tunnel or direct; existing connections keep theirs
-        #[arg(long, group = "change")]
-        method: Option<ForwardMethod>,
-    },
-    /// Removes a real server; its connections end
-    Remove {
-        #[command(flatten)]
-        real: Real,
-    },
-    /// Sets the weight to 0: no new connections, existing ones go on
-    Drain {
-        #[command(flatten)]
-        real: Real,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Real {
-    /// The service's name
-    service: String,
-    /// The real's address and port, as 10.0.0.3:80
-    #[arg(value_parser = endpoint)]
-    address: SocketAddrV4,
 }
 
 #[derive(Debug, Subcommand)]
@@ -281,6 +197,7 @@ impl Command {
             Self::Status => Request::Status,
             Self::Service(command) => command.request(),
             Self::Real(command) => command.request(),
+            Self::Group(command) => command.request(),
             Self::Connection(command) => command.request()?,
             Self::Ports => Request::Ports,
             Self::Explain { protocol, source, destination } => {
@@ -294,39 +211,6 @@ impl Command {
             }
         };
         Ok(Task::Ask(request))
-    }
-}
-
-impl ServiceCommand {
-    fn request(&self) -> Request {
-        match self {
-            Self::List => Request::ServiceList,
-            Self::Show { service } => Request::ServiceShow { service: service.clone() },
-            Self::Add { name, protocol, address, scheduler, method } => Request::ServiceAdd(ServiceAdd {
-                name: name.clone(),
-                protocol: *protocol,
-                address: *address,
-                scheduler: *scheduler,
-                method: *method,
-            }),
-            Self::Set { service, scheduler, method } => {
-                Request::ServiceSet { service: service.clone(), scheduler: *scheduler, method: *method }
-            }
-            Self::Remove { service } => Request::ServiceRemove { service: service.clone() },
-        }
-    }
-}
-
-impl RealCommand {
-    fn request(&self) -> Request {
-        let (Self::Add { real, .. } | Self::Set { real, .. } | Self::Remove { real } | Self::Drain { real }) = self;
-        let (service, address) = (real.service.clone(), real.address);
-        match self {
-            Self::Add { weight, method, .. } => Request::RealAdd { service, address, weight: *weight, method: *method },
-            Self::Set { weight, method, .. } => Request::RealSet { service, address, weight: *weight, method: *method },
-            Self::Remove { .. } => Request::RealRemove { service, address },
-            Self::Drain { .. } => Request::RealDrain { service, address },
-        }
     }
 }
 

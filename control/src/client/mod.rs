@@ -8,7 +8,7 @@ mod show;
 mod table;
 
 use crate::protocol::{
-    Changed, ConnectionRow, Count, Drops, Explained, PortRow, Request, ServiceRow, Status, Totals, payload,
+    Changed, ConnectionRow, Count, Drops, Explained, GroupRow, PortRow, Request, ServiceRow, Status, Totals, payload,
 };
 use arguments::{Arguments, Format, Task};
 use clap::Parser;
@@ -123,6 +123,7 @@ fn ask(connection: &mut Connection, request: &Request, json: bool, out: &mut dyn
         Request::Drops => show::drops(&connection.ask::<Drops>(request)?, false, out)?,
         Request::Ports => show::ports(&connection.ask::<Vec<PortRow>>(request)?, out)?,
         Request::Explain { .. } => explain::explain(&connection.ask::<Explained>(request)?, out)?,
+        Request::GroupList => show::groups(&connection.ask::<Vec<GroupRow>>(request)?, out)?,
         Request::Timeouts => show::timeouts(&connection.ask::<BTreeMap<String, u64>>(request)?, out)?,
         Request::Apply { .. } | Request::Reload { .. } => {
             show::changed(&connection.ask::<Changed>(request)?, true, out)?;
@@ -130,10 +131,12 @@ fn ask(connection: &mut Connection, request: &Request, json: bool, out: &mut dyn
         Request::ServiceAdd(_)
         | Request::ServiceSet { .. }
         | Request::ServiceRemove { .. }
-        | Request::RealAdd { .. }
-        | Request::RealSet { .. }
+        | Request::RealAdd(_)
+        | Request::RealSet(_)
         | Request::RealRemove { .. }
         | Request::RealDrain { .. }
+        | Request::GroupSet { .. }
+        | Request::GroupRemove { .. }
         | Request::TimeoutsSet { .. } => show::changed(&connection.ask::<Changed>(request)?, false, out)?,
     }
     Ok(())

@@ -2,7 +2,8 @@
 
 use super::table::{Table, bytes, counted, duration, known};
 use crate::protocol::{
-    Changed, ConnectionRow, Count, DataplaneStatus, Drops, PortRow, RealRow, ServiceRow, Status, Totals, Traffic,
+    Changed, ConnectionRow, Count, DataplaneStatus, Drops, GroupRow, PortRow, RealRow, ServiceRow, Status, Totals,
+    Traffic,
 };
 use link::model::{Protocol, Timeouts};
 use std::collections::BTreeMap;
@@ -88,6 +89,9 @@ pub(super) fn service(service: &ServiceRow, out: &mut dyn Write) -> io::Result<(
     let ServiceRow { name, scheduler, method, .. } = service;
     let key = service.key();
     field(out, "service", &format!("{name}, {key}, scheduler {scheduler}, method {method}"))?;
+    if let Some(options) = options(service) {
+        field(out, "options", &options)?;
+    }
     if let Some(Traffic { connections, in_packets, in_bytes, out_packets, out_bytes }) = service.traffic {
         field(out, "traffic", &counted(connections, "connection"))?;
         field(out, "  in", &format!("{}, {}", counted(in_packets, "packet"), bytes(in_bytes)))?;
@@ -109,12 +113,58 @@ pub(super) fn service(service: &ServiceRow, out: &mut dyn Write) -> io::Result<(
             state(real).to_owned(),
         ]);
     }
+    table.print(out)?;
+    limits(service, out)
+}
+
+/// What a service does besides, where it does anything.
+fn options(service: &ServiceRow) -> Option<String> {
+    let mut words = service.scheduler_flags.clone();
+    if let Some(seconds) = service.persistence {
+        let mask = service.persistence_netmask.filter(|mask| !mask.is_broadcast());
+        words.push(format!("persistence {seconds} s{}", mask.map_or_else(String::new, |mask| format!(" mask {mask}"))));
+    }
+    for (set, word) in [(service.one_packet, "one packet"), (service.clamp_mss, "MSS clamped")] {
+        if set {
+            words.push(word.to_owned());
+        }
+    }
+    words.extend(service.helper.iter().map(|helper| format!("helper {helper}")));
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+/// Thresholds and clients, of the reals that have any.
+fn limits(service: &ServiceRow, out: &mut dyn Write) -> io::Result<()> {
+    for real in &service.reals {
+        let thresholds = real.upper_threshold.zip(real.lower_threshold);
+        let mut words: Vec<_> = thresholds
+            .map(|(upper, lower)| format!("full at {upper} connections, until fewer than {lower}"))
+            .into_iter()
+            .collect();
+        words.extend(real.persistent.map(|count| format!("{} remembered", counted(count, "client"))));
+        if !words.is_empty() {
+            writeln!(out, "{}: {}.", real.address, words.join("; "))?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn groups(groups: &[GroupRow], out: &mut dyn Write) -> io::Result<()> {
+    if groups.is_empty() {
+        return writeln!(out, "No groups.");
+    }
+    let mut table = Table::new(&[">GROUP", "SERVICE", "ENDPOINTS"]);
+    for group in groups {
+        let service = group.service.clone().unwrap_or_else(|| "-".to_owned());
+        table.row([group.number.to_string(), service, group.endpoints.join(", ")]);
+    }
     table.print(out)
 }
 
 fn state(real: &RealRow) -> &'static str {
     match real {
         RealRow { removed: true, .. } => "removed",
+        RealRow { overloaded: true, .. } => "full",
         RealRow { weight: 0, .. } => "draining",
         _ => "serving",
     }

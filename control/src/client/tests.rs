@@ -107,6 +107,10 @@ pub(super) fn sample(name: &str, traffic: Option<Traffic>) -> ServiceRow {
         removed: false,
         active: traffic.map(|_| 3),
         inactive: traffic.map(|_| 4),
+        upper_threshold: None,
+        lower_threshold: None,
+        overloaded: false,
+        persistent: None,
         traffic,
     };
     ServiceRow {
@@ -116,6 +120,12 @@ pub(super) fn sample(name: &str, traffic: Option<Traffic>) -> ServiceRow {
         group: None,
         scheduler: SchedulerKind::WeightedRoundRobin,
         method: ForwardMethod::Nat,
+        scheduler_flags: vec![],
+        persistence: None,
+        persistence_netmask: None,
+        one_packet: false,
+        clamp_mss: false,
+        helper: None,
         traffic,
         reals: vec![real],
     }
@@ -193,6 +203,9 @@ fn wrong_usage_is_exit_code_2_and_names_what_is_allowed() {
         (&["service", "add", "web", "sctp", "10.0.0.1:80"], "allowed: tcp, udp"),
         (&["service", "add", "web", "tcp", "10.0.0.1:80", "--scheduler", "x"], "allowed: rr, wrr, lc, wlc"),
         (&["service", "set", "web"], "required"),
+        (&["service", "add", "web"], "required"),
+        (&["service", "add", "web", "tcp", "10.0.0.1:80", "--group", "7"], "cannot be used with"),
+        (&["group", "set", "7"], "required"),
         (&["real", "set", "web", "10.0.0.3:80"], "required"),
         (&["timeouts", "set", "udp"], "allowed a key and whole seconds, as tcp_established=600"),
         (&["connection", "flush"], "Nothing was removed: give --protocol"),
@@ -234,6 +247,33 @@ fn commands_mean_their_requests() {
             &["real", "drain", "web", "10.0.0.3:80"],
             r#"{"command":"real_drain","service":"web","address":"10.0.0.3:80"}"#,
         ),
+        (
+            &[
+                "service",
+                "add",
+                "shop",
+                "--group",
+                "7",
+                "--scheduler",
+                "sh",
+                "--scheduler-flags",
+                "sh-port,sh-fallback",
+            ],
+            r#"{"command":"service_add","name":"shop","group":7,"scheduler":"sh","method":"nat","options":{"scheduler_flags":["sh-port","sh-fallback"]}}"#,
+        ),
+        (
+            &["service", "set", "web", "--persistence", "0"],
+            r#"{"command":"service_set","service":"web","options":{"persistence":0}}"#,
+        ),
+        (
+            &["real", "set", "web", "10.0.0.3:80", "--upper-threshold", "100"],
+            r#"{"command":"real_set","service":"web","address":"10.0.0.3:80","upper_threshold":100}"#,
+        ),
+        (
+            &["group", "set", "7", "tcp 10.0.0.1:80", "udp 10.0.0.1:0"],
+            r#"{"command":"group_set","number":7,"endpoints":["tcp 10.0.0.1:80","udp 10.0.0.1:0"]}"#,
+        ),
+        (&["group", "remove", "7"], r#"{"command":"group_remove","number":7}"#),
         (&["timeouts", "set", "udp=30"], r#"{"command":"timeouts_set","timeouts":{"udp":30}}"#),
     ] {
         assert_eq!(ran(vec![done(changed("Done."))], command).sent, want);

@@ -46,6 +46,7 @@ pub(super) async fn handle(daemon: &Daemon, request: Request, out: &mut Output) 
         Request::Explain { protocol, source, destination } => {
             out.end(explain(daemon, Flow { protocol, source, destination }).await).await
         }
+        Request::GroupList => out.end(Ok(report::groups(&daemon.running()))).await,
         Request::Timeouts => {
             let timeouts: BTreeMap<_, _> = daemon.running().timeouts.entries().into_iter().collect();
             out.end(Ok(timeouts)).await
@@ -58,24 +59,24 @@ pub(super) async fn handle(daemon: &Daemon, request: Request, out: &mut Output) 
 async fn change(daemon: &Daemon, request: Request) -> Result<Changed, Failure> {
     match request {
         Request::ServiceAdd(add) => daemon.change(|services| running::add_service(services, &add)).await,
-        Request::ServiceSet { service, scheduler, method } => {
-            daemon.change(|services| running::set_service(services, &service, scheduler, method)).await
+        Request::ServiceSet { service, scheduler, method, options } => {
+            daemon.change(|services| running::set_service(services, &service, scheduler, method, &options)).await
         }
         Request::ServiceRemove { service } => {
             daemon.change(|services| running::remove_service(services, &service)).await
         }
-        Request::RealAdd { service, address, weight, method } => {
-            daemon.change(|services| running::add_real(services, &service, address, weight, method)).await
-        }
-        Request::RealSet { service, address, weight, method } => {
-            daemon.change(|services| running::set_real(services, &service, address, weight, method)).await
-        }
+        Request::RealAdd(real) => daemon.change(|services| running::add_real(services, &real)).await,
+        Request::RealSet(real) => daemon.change(|services| running::set_real(services, &real)).await,
         Request::RealRemove { service, address } => {
             daemon.change(|services| running::remove_real(services, &service, address)).await
         }
         Request::RealDrain { service, address } => {
             daemon.change(|services| running::drain_real(services, &service, address)).await
         }
+        Request::GroupSet { number, endpoints } => {
+            daemon.change(|services| running::set_group(services, number, &endpoints)).await
+        }
+        Request::GroupRemove { number } => daemon.change(|services| running::remove_group(services, number)).await,
         Request::TimeoutsSet { timeouts } => daemon.change(|services| running::set_timeouts(services, &timeouts)).await,
         Request::Apply { text, file, dry_run } => {
             let services = Services::parse(&text, &file).map_err(|error| Failure::refused(error.to_string()))?;

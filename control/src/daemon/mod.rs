@@ -10,10 +10,12 @@
 //!
 //! The dataplane never needs sluiced: it forwards with its last table whatever happens here.
 
+pub mod differences;
 mod handlers;
 pub mod kernel;
 pub mod mirror;
 pub mod netlink;
+mod options;
 pub mod program;
 mod refusal;
 mod report;

@@ -1,17 +1,17 @@
 //! What clients are told: the running services joined with what the dataplane shows of itself.
 
-use super::running::differences;
+use super::differences::differences;
 use super::session::SessionError;
 use super::state::Daemon;
 use crate::protocol::{
     DataplaneStatus, DropRow, Drops, Explained, ExplainedConnection, ExplainedHop, ExplainedReal, ExplainedService,
-    Failure, Outcome, PortRow, RealRow, ServiceRow, Status, Totals, Traffic, WorkerRow,
+    Failure, GroupRow, Outcome, PortRow, RealRow, ServiceRow, Status, Totals, Traffic, WorkerRow,
 };
 use config::{NamedService, Services};
 use link::counters::{RealTotals, WorkerTotals};
 use link::directory::RealState;
 use link::message::{self, Explanation, Flow};
-use link::model::ServiceKey;
+use link::model::{Group, ServiceKey};
 use link::{DropReason, RealReport, RefusalReport, ServiceReport, View, Viewer};
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -86,6 +86,7 @@ pub(super) fn counted(daemon: &Daemon) -> HashMap<ServiceKey, ServiceReport> {
 /// A service with its numbers.
 pub(super) fn service(named: &NamedService, counted: &HashMap<ServiceKey, ServiceReport>) -> ServiceRow {
     let service = &named.service;
+    let options = &service.options;
     let report = counted.get(&service.key);
     let mut by_address: HashMap<_, &RealReport> = HashMap::new();
     for real in report.iter().flat_map(|report| &report.reals) {
@@ -104,6 +105,10 @@ pub(super) fn service(named: &NamedService, counted: &HashMap<ServiceKey, Servic
             removed: false,
             active: report.map(|report| u64::from(report.active)),
             inactive: report.map(|report| u64::from(report.inactive)),
+            upper_threshold: (real.upper_threshold != 0).then_some(real.upper_threshold),
+            lower_threshold: (real.upper_threshold != 0).then(|| real.effective_lower_threshold()),
+            overloaded: report.is_some_and(|report| report.overloaded),
+            persistent: report.map(|report| u64::from(report.persistent)).filter(|count| *count != 0),
             traffic: report.map(|report| traffic(&report.totals)),
         });
     }
@@ -116,6 +121,10 @@ pub(super) fn service(named: &NamedService, counted: &HashMap<ServiceKey, Servic
         removed: true,
         active: Some(u64::from(report.active)),
         inactive: Some(u64::from(report.inactive)),
+        upper_threshold: None,
+        lower_threshold: None,
+        overloaded: false,
+        persistent: Some(u64::from(report.persistent)).filter(|count| *count != 0),
         traffic: Some(traffic(&report.totals)),
     }));
     ServiceRow {
@@ -125,9 +134,26 @@ pub(super) fn service(named: &NamedService, counted: &HashMap<ServiceKey, Servic
         group: group(service.key),
         scheduler: service.options.scheduler,
         method: named.method,
+        scheduler_flags: options.flags.names(options.scheduler).map(str::to_owned).collect(),
+        persistence: options.persistence.map(|persistence| persistence.timeout),
+        persistence_netmask: options.persistence.map(|persistence| persistence.netmask),
+        one_packet: options.one_packet,
+        clamp_mss: options.clamp_mss,
+        helper: options.helper.map(|helper| helper.to_string()),
         traffic: report.map(|report| traffic(&report.totals)),
         reals,
     }
+}
+
+/// The groups, each with the service over it.
+pub(super) fn groups(running: &Services) -> Vec<GroupRow> {
+    let service = |number| running.services.iter().find(|named| named.service.key == ServiceKey::Group(number));
+    let row = |group: &Group| GroupRow {
+        number: group.number,
+        endpoints: group.endpoints.iter().map(ToString::to_string).collect(),
+        service: service(group.number).map(|named| named.name.clone()),
+    };
+    running.groups.iter().map(row).collect()
 }
 
 const fn group(key: ServiceKey) -> Option<u32> {

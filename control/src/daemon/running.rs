@@ -1,13 +1,15 @@
-//! The running service table: changes to it, and the difference of two of them in words. Pure.
+//! The running service table: changes to it. Pure.
 //!
 //! Every change is made on a copy that becomes the running table once the dataplane has it; a refusal leaves no trace.
 
-use crate::protocol::{Failure, ServiceAdd};
+use super::options;
+use crate::protocol::{Failure, OptionChanges, RealChange, ServiceAdd};
 use config::{NamedService, Services, rules};
 use link::model::{
-    ForwardMethod, Group, Helper, RealServer, SchedulerKind, Service, ServiceKey, ServiceOptions, Timeouts,
+    ForwardMethod, Group, Helper, RealServer, SchedulerFlags, SchedulerKind, Service, ServiceEndpoint, ServiceKey,
+    ServiceOptions, Timeouts,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 
 /// Adds a service without reals. The sentence that says what was done.
@@ -15,11 +17,10 @@ use std::net::SocketAddrV4;
 /// # Errors
 /// Refused: a name or key that is taken, or breaks a rule.
 pub fn add_service(running: &mut Services, add: &ServiceAdd) -> Result<String, Failure> {
-    let key = ServiceKey::new(add.protocol, add.address);
-    let options = ServiceOptions { helper: Helper::by_port(&key), ..ServiceOptions::new(add.scheduler) };
+    let key = added_key(add)?;
+    let given = ServiceOptions { helper: Helper::by_port(&key), ..ServiceOptions::new(add.scheduler) };
     rules::check_name(&add.name).map_err(|broken| Failure::refused(format!("service: {broken}.")))?;
-    rules::check_service(&key, &options)
-        .map_err(|broken| Failure::refused(format!("service {:?}: {broken}.", add.name)))?;
+    let options = options::changed(&add.name, &key, given, &add.options)?;
     for known in &running.services {
         if known.name == add.name {
             let text = format!(
@@ -38,10 +39,22 @@ pub fn add_service(running: &mut Services, add: &ServiceAdd) -> Result<String, F
     }
     let service = Service { key, options, reals: Vec::new() };
     running.services.push(NamedService { name: add.name.clone(), method: add.method, service });
-    Ok(format!("Added service {}: {key}, {}, {}.", add.name, add.scheduler, add.method))
+    let said = options::described(&options, &key);
+    Ok(format!("Added service {}: {key}, {}, {}{said}.", add.name, add.scheduler, add.method))
 }
 
-/// Changes a service's scheduler and the method of reals added later.
+fn added_key(add: &ServiceAdd) -> Result<ServiceKey, Failure> {
+    match (add.protocol, add.address, add.group) {
+        (Some(protocol), Some(address), None) => Ok(ServiceKey::new(protocol, address)),
+        (None, None, Some(number)) => Ok(ServiceKey::Group(number)),
+        _ => {
+            let text = format!("service {:?}: give protocol and address, or the number of a group.", add.name);
+            Err(Failure::usage(text))
+        }
+    }
+}
+
+/// Changes a service's scheduler and options, and the method of reals added later.
 ///
 /// # Errors
 /// Not found; or usage: nothing to change was given.
@@ -50,15 +63,22 @@ pub fn set_service(
     name: &str,
     scheduler: Option<SchedulerKind>,
     method: Option<ForwardMethod>,
+    changes: &OptionChanges,
 ) -> Result<String, Failure> {
     let named = service_mut(running, name)?;
-    if scheduler.is_none() && method.is_none() {
-        return Err(Failure::usage(format!("service {name:?}: nothing to change; give a scheduler or a method.")));
+    if scheduler.is_none() && method.is_none() && *changes == OptionChanges::default() {
+        let text = format!("service {name:?}: nothing to change; give a scheduler, a method or an option.");
+        return Err(Failure::usage(text));
     }
-    let options = &mut named.service.options;
-    options.scheduler = scheduler.unwrap_or(options.scheduler);
+    let before = named.service.options;
+    let scheduler = scheduler.unwrap_or(before.scheduler);
+    // Flags of one scheduler mean nothing to another.
+    let flags = if scheduler == before.scheduler { before.flags } else { SchedulerFlags::NONE };
+    let wanted = ServiceOptions { scheduler, flags, ..before };
+    named.service.options = options::changed(name, &named.service.key, wanted, changes)?;
     named.method = method.unwrap_or(named.method);
-    Ok(format!("Set service {name}: {}, {}.", named.service.options.scheduler, named.method))
+    let said = options::described(&named.service.options, &named.service.key);
+    Ok(format!("Set service {name}: {scheduler}, {}{said}.", named.method))
 }
 
 /// Removes a service with its reals.
@@ -76,15 +96,10 @@ pub fn remove_service(running: &mut Services, name: &str) -> Result<String, Fail
 ///
 /// # Errors
 /// Not found; or refused: the service has it already, or it breaks a rule.
-pub fn add_real(
-    running: &mut Services,
-    name: &str,
-    address: SocketAddrV4,
-    weight: u32,
-    method: Option<ForwardMethod>,
-) -> Result<String, Failure> {
+pub fn add_real(running: &mut Services, given: &RealChange) -> Result<String, Failure> {
+    let (name, address) = (given.service.as_str(), given.address);
     let named = service_mut(running, name)?;
-    let real = RealServer::new(address, method.unwrap_or(named.method), weight);
+    let real = given.over(&RealServer::new(address, named.method, 1));
     check(name, &named.service.key, &real)?;
     if named.service.reals.iter().any(|known| known.address == address) {
         let text =
@@ -92,31 +107,27 @@ pub fn add_real(
         return Err(Failure::refused(text));
     }
     named.service.reals.push(real);
-    Ok(format!("Added real {address} to {name}: {}, weight {weight}.", real.method))
+    Ok(format!("Added real {address} to {name}: {}.", options::described_real(&real)))
 }
 
-/// Changes a real's weight or method.
+/// Changes a real's weight, method or thresholds.
 ///
 /// # Errors
 /// Not found; usage: nothing to change was given; or refused: it breaks a rule.
-pub fn set_real(
-    running: &mut Services,
-    name: &str,
-    address: SocketAddrV4,
-    weight: Option<u32>,
-    method: Option<ForwardMethod>,
-) -> Result<String, Failure> {
+pub fn set_real(running: &mut Services, wanted: &RealChange) -> Result<String, Failure> {
+    let (name, address) = (wanted.service.as_str(), wanted.address);
     let named = service_mut(running, name)?;
     let key = named.service.key;
     let real = real_mut(named, address)?;
-    if weight.is_none() && method.is_none() {
-        let text = format!("service {name:?}, real {address}: nothing to change; give a weight or a method.");
+    if *wanted == RealChange::new(wanted.service.clone(), address) {
+        let text =
+            format!("service {name:?}, real {address}: nothing to change; give a weight, a method or a threshold.");
         return Err(Failure::usage(text));
     }
-    let changed = RealServer { weight: weight.unwrap_or(real.weight), method: method.unwrap_or(real.method), ..*real };
+    let changed = wanted.over(real);
     check(name, &key, &changed)?;
     *real = changed;
-    Ok(format!("Set real {address} of {name}: {}, weight {}.", changed.method, changed.weight))
+    Ok(format!("Set real {address} of {name}: {}.", options::described_real(&changed)))
 }
 
 /// Removes a real.
@@ -137,6 +148,46 @@ pub fn remove_real(running: &mut Services, name: &str, address: SocketAddrV4) ->
 pub fn drain_real(running: &mut Services, name: &str, address: SocketAddrV4) -> Result<String, Failure> {
     real_mut(service_mut(running, name)?, address)?.weight = 0;
     Ok(format!("Draining real {address} of {name}: weight 0, no new connections."))
+}
+
+/// Makes a group of these endpoints, in the place of an earlier one with its number.
+///
+/// # Errors
+/// Refused: number 0, an endpoint that is none, or that another group has.
+pub fn set_group(running: &mut Services, number: u32, endpoints: &[String]) -> Result<String, Failure> {
+    let refused = |text: String| Failure::refused(format!("group {number}: {text}."));
+    rules::check_key(&ServiceKey::Group(number)).map_err(|broken| refused(broken.to_string()))?;
+    let mut list: Vec<ServiceEndpoint> = Vec::new();
+    for text in endpoints {
+        let endpoint = rules::parse_endpoint(text).map_err(|broken| refused(broken.to_string()))?;
+        let holder = running.groups.iter().find(|group| group.number != number && group.endpoints.contains(&endpoint));
+        if let Some(group) = holder {
+            return Err(refused(format!("{endpoint} is in group {} already; take it out there first", group.number)));
+        }
+        if !list.contains(&endpoint) {
+            list.push(endpoint);
+        }
+    }
+    let count = list.len();
+    match running.groups.iter_mut().find(|group| group.number == number) {
+        Some(group) => group.endpoints = list,
+        None => running.groups.push(Group { number, endpoints: list }),
+    }
+    let plural = if count == 1 { "" } else { "s" };
+    Ok(format!("Set group {number}: {count} endpoint{plural}."))
+}
+
+/// Removes a group. A service of it stays, without packets.
+///
+/// # Errors
+/// Not found.
+pub fn remove_group(running: &mut Services, number: u32) -> Result<String, Failure> {
+    let before = running.groups.len();
+    running.groups.retain(|group| group.number != number);
+    if running.groups.len() == before {
+        return Err(Failure::not_found(format!("group {number} does not exist; `sluice group list` shows them.")));
+    }
+    Ok(format!("Removed group {number}."))
 }
 
 /// Changes timeouts, by the keys of `[timeouts]`.
@@ -199,130 +250,6 @@ fn real_mut(named: &mut NamedService, address: SocketAddrV4) -> Result<&mut Real
 fn check(name: &str, key: &ServiceKey, real: &RealServer) -> Result<(), Failure> {
     let refused = |broken| Failure::refused(format!("service {name:?}, real {}: {broken}.", real.address));
     rules::check_real(key, real).map_err(refused)
-}
-
-/// What turns `old` into `new`, one change a line, the timeouts first. Empty: the dataplane would see no difference,
-/// and neither would an operator.
-pub fn differences(old: &Services, new: &Services) -> Vec<String> {
-    let mut lines = Vec::new();
-    for ((key, before), (_, after)) in old.timeouts.entries().into_iter().zip(new.timeouts.entries()) {
-        if before != after {
-            lines.push(format!("~ timeout {key}: {before} -> {after}"));
-        }
-    }
-    for ((setting, before), (_, after)) in old.settings.entries().zip(new.settings.entries()) {
-        if before != after {
-            lines.push(format!("~ setting {}: {before} -> {after}", setting.name));
-        }
-    }
-    changed_groups(&old.groups, &new.groups, &mut lines);
-    let before: HashMap<ServiceKey, &NamedService> =
-        old.services.iter().map(|named| (named.service.key, named)).collect();
-    let after: HashMap<ServiceKey, &NamedService> =
-        new.services.iter().map(|named| (named.service.key, named)).collect();
-    for named in old.services.iter().filter(|named| !after.contains_key(&named.service.key)) {
-        lines.push(format!("- service {}, {}", named.name, named.service.key));
-    }
-    for named in &new.services {
-        match before.get(&named.service.key) {
-            Some(known) => changed_service(known, named, &mut lines),
-            None => {
-                let Service { key, options, reals } = &named.service;
-                lines.push(format!("+ service {}, {key}, {}, {}", named.name, options.scheduler, named.method));
-                lines.extend(reals.iter().map(|real| added(&named.name, real)));
-            }
-        }
-    }
-    lines
-}
-
-fn changed_groups(old: &[Group], new: &[Group], lines: &mut Vec<String>) {
-    let shown = |group: &Group| group.endpoints.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let find = |groups: &[Group], number| groups.iter().find(|group| group.number == number).map(shown);
-    for group in old.iter().filter(|group| find(new, group.number).is_none()) {
-        lines.push(format!("- group {}", group.number));
-    }
-    for group in new {
-        let (number, after) = (group.number, shown(group));
-        match find(old, number) {
-            None => lines.push(format!("+ group {number}: {after}")),
-            Some(before) if before != after => lines.push(format!("~ group {number}: {before} -> {after}")),
-            Some(_) => (),
-        }
-    }
-}
-
-/// What a service does, in words, by the keys of services.toml.
-fn option_values(service: &Service) -> [(&'static str, String); 8] {
-    let options = &service.options;
-    let none = || "none".to_owned();
-    let flags: Vec<_> = options.flags.names(options.scheduler).collect();
-    let own = Timeouts::default().entries().map(|(key, _)| key).into_iter().zip(options.timeouts.0);
-    let own: Vec<_> =
-        own.filter(|(_, seconds)| *seconds != 0).map(|(key, seconds)| format!("{key} {seconds}")).collect();
-    [
-        ("scheduler", options.scheduler.to_string()),
-        ("scheduler_flags", if flags.is_empty() { none() } else { flags.join(", ") }),
-        ("persistence", options.persistence.map_or_else(none, |persistence| persistence.timeout.to_string())),
-        ("persistence_netmask", options.persistence.map_or_else(none, |persistence| persistence.netmask.to_string())),
-        ("one_packet", options.one_packet.to_string()),
-        ("clamp_mss", options.clamp_mss.to_string()),
-        ("helper", options.helper.map_or_else(none, |helper| helper.to_string())),
-        ("timeouts", if own.is_empty() { none() } else { own.join(", ") }),
-    ]
-}
-
-fn added(name: &str, real: &RealServer) -> String {
-    format!("+ real {} of {name}, {}, weight {}", real.address, real.method, real.weight)
-}
-
-fn changed_service(old: &NamedService, new: &NamedService, lines: &mut Vec<String>) {
-    let name = &new.name;
-    if old.name != *name {
-        lines.push(format!("~ service {name}: name {} -> {name}", old.name));
-    }
-    for ((key, before), (_, after)) in option_values(&old.service).into_iter().zip(option_values(&new.service)) {
-        if before != after {
-            lines.push(format!("~ service {name}: {key} {before} -> {after}"));
-        }
-    }
-    if old.method != new.method {
-        lines.push(format!("~ service {name}: method {} -> {}", old.method, new.method));
-    }
-    if old.service.reals == new.service.reals {
-        return;
-    }
-    let before: HashMap<_, _> = old.service.reals.iter().map(|real| (real.address, real)).collect();
-    let after: HashMap<_, _> = new.service.reals.iter().map(|real| (real.address, real)).collect();
-    for real in old.service.reals.iter().filter(|real| !after.contains_key(&real.address)) {
-        lines.push(format!("- real {} of {name}", real.address));
-    }
-    for real in &new.service.reals {
-        match before.get(&real.address) {
-            None => lines.push(added(name, real)),
-            Some(known) => {
-                if known.method != real.method {
-                    lines
-                        .push(format!("~ real {} of {name}: method {} -> {}", real.address, known.method, real.method));
-                }
-                for (key, before, after) in [
-                    ("weight", known.weight, real.weight),
-                    ("upper_threshold", known.upper_threshold, real.upper_threshold),
-                    ("lower_threshold", known.lower_threshold, real.lower_threshold),
-                ] {
-                    if before != after {
-                        lines.push(format!("~ real {} of {name}: {key} {before} -> {after}", real.address));
-                    }
-                }
-            }
-        }
-    }
-    let kept = |reals: &[RealServer], other: &HashMap<SocketAddrV4, &RealServer>| -> Vec<SocketAddrV4> {
-        reals.iter().map(|real| real.address).filter(|address| other.contains_key(address)).collect()
-    };
-    if kept(&old.service.reals, &after) != kept(&new.service.reals, &before) {
-        lines.push(format!("~ service {name}: order of its reals"));
-    }
 }
 
 #[cfg(test)]

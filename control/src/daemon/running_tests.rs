@@ -1,4 +1,5 @@
 use super::*;
+use crate::daemon::differences::differences;
 use crate::protocol::Code;
 use link::model::Protocol;
 
@@ -33,11 +34,21 @@ fn endpoint(text: &str) -> SocketAddrV4 {
 fn service_add(name: &str, address: &str) -> ServiceAdd {
     ServiceAdd {
         name: name.to_owned(),
-        protocol: Protocol::Tcp,
-        address: endpoint(address),
+        protocol: Some(Protocol::Tcp),
+        address: Some(endpoint(address)),
+        group: None,
         scheduler: SchedulerKind::RoundRobin,
         method: ForwardMethod::Nat,
+        options: OptionChanges::default(),
     }
+}
+
+fn change(service: &str, address: &str) -> RealChange {
+    RealChange::new(service.to_owned(), endpoint(address))
+}
+
+fn none() -> OptionChanges {
+    OptionChanges::default()
 }
 
 /// Makes a change and gives its sentence and the lines of its diff.
@@ -78,43 +89,46 @@ fn a_service_is_added_unless_its_name_or_key_is_taken() {
 
 #[test]
 fn a_service_is_set_and_removed() {
-    let (message, lines) = done(|table| set_service(table, "web", Some(SchedulerKind::RoundRobin), None));
+    let (message, lines) = done(|table| set_service(table, "web", Some(SchedulerKind::RoundRobin), None, &none()));
     assert_eq!(message, "Set service web: rr, nat.");
     assert_eq!(lines, ["~ service web: scheduler wrr -> rr"]);
     let (message, lines) = done(|table| remove_service(table, "web"));
     assert_eq!(message, "Removed service web and its 2 reals.");
     assert_eq!(lines, ["- service web, tcp 202.103.106.5:80"]);
 
-    assert_eq!(refused(|table| set_service(table, "web", None, None)).0, Code::Usage);
+    assert_eq!(refused(|table| set_service(table, "web", None, None, &none())).0, Code::Usage);
     let (code, message) = refused(|table| remove_service(table, "wep"));
     assert_eq!((code, message.as_str()), (Code::NotFound, "service \"wep\" does not exist; there are: web, dns."));
 }
 
 #[test]
 fn a_real_is_added_with_the_services_method_or_its_own() {
-    let (message, lines) = done(|table| add_real(table, "web", endpoint("172.16.0.4:80"), 3, None));
+    let (message, lines) =
+        done(|table| add_real(table, &RealChange { weight: Some(3), ..change("web", "172.16.0.4:80") }));
     assert_eq!(message, "Added real 172.16.0.4:80 to web: nat, weight 3.");
     assert_eq!(lines, ["+ real 172.16.0.4:80 of web, nat, weight 3"]);
-    let tunnel = Some(ForwardMethod::Tunnel);
-    let (_, lines) = done(|table| add_real(table, "web", endpoint("172.16.0.4:80"), 3, tunnel));
-    assert_eq!(lines, ["+ real 172.16.0.4:80 of web, tunnel, weight 3"]);
-    let (_, lines) = done(|table| add_real(table, "dns", endpoint("172.16.0.4:53"), 1, None));
+    let method = Some(ForwardMethod::Tunnel);
+    let (_, lines) = done(|table| add_real(table, &RealChange { method, ..change("web", "172.16.0.4:80") }));
+    assert_eq!(lines, ["+ real 172.16.0.4:80 of web, tunnel, weight 1"]);
+    let (_, lines) = done(|table| add_real(table, &change("dns", "172.16.0.4:53")));
     assert_eq!(lines, ["+ real 172.16.0.4:53 of dns, direct, weight 1"]);
 
-    let (code, message) = refused(|table| add_real(table, "web", endpoint("172.16.0.2:80"), 1, None));
+    let (code, message) = refused(|table| add_real(table, &change("web", "172.16.0.2:80")));
     assert_eq!(code, Code::Refused);
     assert!(message.starts_with("service \"web\" has real 172.16.0.2:80 already; change it with"), "{message}");
-    let (_, message) = refused(|table| add_real(table, "web", endpoint("172.16.0.4:80"), 70_000, None));
+    let (_, message) =
+        refused(|table| add_real(table, &RealChange { weight: Some(70_000), ..change("web", "172.16.0.4:80") }));
     assert_eq!(message, "service \"web\", real 172.16.0.4:80: weight 70000, allowed 0 to 65535.");
-    let (_, message) = refused(|table| add_real(table, "dns", endpoint("172.16.0.4:54"), 1, None));
+    let (_, message) = refused(|table| add_real(table, &change("dns", "172.16.0.4:54")));
     assert!(message.contains("method direct keeps the packet's port"), "{message}");
-    assert_eq!(refused(|table| add_real(table, "wep", endpoint("172.16.0.4:80"), 1, None)).0, Code::NotFound);
+    assert_eq!(refused(|table| add_real(table, &change("wep", "172.16.0.4:80"))).0, Code::NotFound);
 }
 
 #[test]
 fn a_real_is_set_drained_and_removed() {
     let real = endpoint("172.16.0.3:8000");
-    let (message, lines) = done(|table| set_real(table, "web", real, Some(5), None));
+    let (message, lines) =
+        done(|table| set_real(table, &RealChange { weight: Some(5), ..change("web", "172.16.0.3:8000") }));
     assert_eq!(message, "Set real 172.16.0.3:8000 of web: nat, weight 5.");
     assert_eq!(lines, ["~ real 172.16.0.3:8000 of web: weight 2 -> 5"]);
     let (_, lines) = done(|table| drain_real(table, "web", real));
@@ -123,9 +137,10 @@ fn a_real_is_set_drained_and_removed() {
     assert_eq!(message, "Removed real 172.16.0.3:8000 from web.");
     assert_eq!(lines, ["- real 172.16.0.3:8000 of web"]);
 
-    assert_eq!(refused(|table| set_real(table, "web", real, None, None)).0, Code::Usage);
-    let tunnel = Some(ForwardMethod::Tunnel);
-    assert_eq!(refused(|table| set_real(table, "web", real, None, tunnel)).0, Code::Refused, "ports differ");
+    assert_eq!(refused(|table| set_real(table, &change("web", "172.16.0.3:8000"))).0, Code::Usage);
+    let method = Some(ForwardMethod::Tunnel);
+    let tunnel = RealChange { method, ..change("web", "172.16.0.3:8000") };
+    assert_eq!(refused(|table| set_real(table, &tunnel)).0, Code::Refused, "ports differ");
     let (code, message) = refused(|table| remove_real(table, "web", endpoint("172.16.0.9:80")));
     assert_eq!(code, Code::NotFound);
     assert_eq!(message, "service \"web\" has no real 172.16.0.9:80; `sluice service show web` lists those it has.");
@@ -175,4 +190,90 @@ fn a_new_service_comes_with_its_reals() {
             "+ service dns, udp 202.103.106.5:53, wlc, direct",
         ]
     );
+}
+
+#[test]
+fn options_are_set_one_by_one_and_a_new_scheduler_takes_its_flags_away() {
+    let flags = OptionChanges { scheduler_flags: Some(vec!["sh-port".to_owned()]), ..none() };
+    let hash = Some(SchedulerKind::SourceHash);
+    let (message, lines) = done(|table| set_service(table, "web", hash, None, &flags));
+    assert_eq!(message, "Set service web: sh, nat, sh-port.");
+    assert_eq!(lines, ["~ service web: scheduler wrr -> sh", "~ service web: scheduler_flags none -> sh-port"]);
+    let (_, lines) = done(|table| {
+        set_service(table, "web", hash, None, &flags)?;
+        set_service(table, "web", Some(SchedulerKind::RoundRobin), None, &none())
+    });
+    assert_eq!(lines, ["~ service web: scheduler wrr -> rr"]);
+    let (code, message) = refused(|table| set_service(table, "web", None, None, &flags));
+    assert_eq!(code, Code::Usage);
+    let want = "service \"web\": scheduler flag \"sh-port\", allowed with scheduler wrr: flag-1, flag-2, flag-3.";
+    assert_eq!(message, want);
+}
+
+#[test]
+fn persistence_comes_with_its_seconds_and_goes_with_0() {
+    let persistent = OptionChanges { persistence: Some(360), ..none() };
+    let (message, lines) = done(|table| set_service(table, "web", None, None, &persistent));
+    assert_eq!(message, "Set service web: wrr, nat, persistence 360 s.");
+    let want = ["~ service web: persistence none -> 360", "~ service web: persistence_netmask none -> 255.255.255.255"];
+    assert_eq!(lines, want);
+    let masked = OptionChanges { persistence_netmask: Some(std::net::Ipv4Addr::new(255, 255, 255, 0)), ..none() };
+    let (message, _) = done(|table| {
+        set_service(table, "web", None, None, &persistent)?;
+        set_service(table, "web", None, None, &masked)
+    });
+    assert_eq!(message, "Set service web: wrr, nat, persistence 360 s mask 255.255.255.0.");
+    let (_, lines) = done(|table| {
+        set_service(table, "web", None, None, &persistent)?;
+        set_service(table, "web", None, None, &OptionChanges { persistence: Some(0), ..none() })
+    });
+    assert_eq!(lines, Vec::<String>::new());
+    assert_eq!(refused(|table| set_service(table, "web", None, None, &masked)).0, Code::Usage);
+    let one_packet = OptionChanges { one_packet: Some(true), ..none() };
+    let (code, message) = refused(|table| set_service(table, "web", None, None, &one_packet));
+    assert_eq!(code, Code::Refused);
+    assert!(message.contains("one_packet true, allowed only with protocol \"udp\""), "{message}");
+}
+
+#[test]
+fn thresholds_of_a_real_are_set_and_the_lower_one_is_not_above_the_upper() {
+    let limits = |upper_threshold, lower_threshold| RealChange {
+        upper_threshold,
+        lower_threshold,
+        ..change("web", "172.16.0.2:80")
+    };
+    let (message, lines) = done(|table| set_real(table, &limits(Some(100), None)));
+    assert_eq!(message, "Set real 172.16.0.2:80 of web: nat, weight 1, thresholds 75 and 100.");
+    assert_eq!(lines, ["~ real 172.16.0.2:80 of web: upper_threshold 0 -> 100"]);
+    let (_, message) = refused(|table| set_real(table, &limits(Some(100), Some(101))));
+    assert!(message.contains("lower_threshold 101, allowed 0 to upper_threshold, which is 100"), "{message}");
+}
+
+#[test]
+fn a_group_is_made_changed_and_removed_and_a_service_is_over_it() {
+    let endpoints = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let two = endpoints(&["tcp 202.103.106.9:80", "tcp 202.103.106.9:443", "tcp 202.103.106.9:80"]);
+    let (message, lines) = done(|table| set_group(table, 7, &two));
+    assert_eq!(message, "Set group 7: 2 endpoints.");
+    assert_eq!(lines, ["+ group 7: tcp 202.103.106.9:80, tcp 202.103.106.9:443"]);
+    let add = ServiceAdd { protocol: None, address: None, group: Some(7), ..service_add("shop", "10.0.0.1:1") };
+    let (message, lines) = done(|table| add_service(table, &add));
+    assert_eq!(message, "Added service shop: group 7, rr, nat.");
+    assert_eq!(lines, ["+ service shop, group 7, rr, nat"]);
+    let both = ServiceAdd { group: Some(7), ..service_add("shop", "10.0.0.1:1") };
+    assert_eq!(refused(|table| add_service(table, &both)).0, Code::Usage);
+
+    let (_, lines) = done(|table| {
+        set_group(table, 7, &two)?;
+        remove_group(table, 7)
+    });
+    assert_eq!(lines, Vec::<String>::new());
+    assert_eq!(refused(|table| remove_group(table, 7)).0, Code::NotFound);
+    assert_eq!(refused(|table| set_group(table, 0, &two)).0, Code::Refused);
+    let (_, message) = refused(|table| set_group(table, 7, &endpoints(&["tcp 202.103.106.9"])));
+    assert!(message.starts_with("group 7: endpoint \"tcp 202.103.106.9\", allowed protocol"), "{message}");
+    let mut taken = table();
+    set_group(&mut taken, 7, &two).expect("a group");
+    let failure = set_group(&mut taken, 8, &two).expect_err("its endpoints are taken");
+    assert!(failure.message.contains("tcp 202.103.106.9:80 is in group 7 already"), "{}", failure.message);
 }

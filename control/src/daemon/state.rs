@@ -1,8 +1,8 @@
 //! What sluiced knows and how it changes: the running services, the files, the session, the kernel.
 
+use super::differences::differences;
 use super::kernel;
 use super::refusal;
-use super::running::differences;
 use super::saved::{Saved, Version};
 use super::session::{PATIENCE, Session, SessionError, Verdict};
 use crate::protocol::{Changed, Failure};

@@ -91,6 +91,24 @@ pub struct ServiceRow {
     /// The method of reals added without one.
     #[serde(with = "text")]
     pub method: ForwardMethod,
+    /// Variants of the scheduler, as `sh-port`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scheduler_flags: Vec<String>,
+    /// Seconds of persistence; absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persistence: Option<u32>,
+    /// Which bits of a client's address count for it; absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persistence_netmask: Option<Ipv4Addr>,
+    /// Every datagram by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub one_packet: bool,
+    /// Lowers the maximum segment size to what fits the way to the real.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub clamp_mss: bool,
+    /// Reads the payload: `ftp`; absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub helper: Option<String>,
     /// Sum over its reals, those removed too; `None`: the dataplane has no such service or is not running.
     pub traffic: Option<Traffic>,
     /// Its reals, oldest first; then those removed that still have connections.
@@ -129,6 +147,18 @@ pub struct RealRow {
     pub active: Option<u64>,
     /// Other connections now; `None`: not known.
     pub inactive: Option<u64>,
+    /// With so many connections it gets no new ones; absent: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upper_threshold: Option<u32>,
+    /// Below so many it gets new ones again; absent: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lower_threshold: Option<u32>,
+    /// It has reached the upper threshold and gets no new connections.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub overloaded: bool,
+    /// Clients that persistence ties to it; absent: none, or not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persistent: Option<u64>,
     /// `None`: the dataplane has no such real or is not running.
     pub traffic: Option<Traffic>,
 }
@@ -152,6 +182,18 @@ pub struct Changed {
     pub in_force: bool,
     /// The version of the service table that has it; 0 where `in_force` is false.
     pub generation: u64,
+}
+
+/// A group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupRow {
+    /// Its number.
+    pub number: u32,
+    /// Each as `tcp 10.0.0.1:80`.
+    pub endpoints: Vec<String>,
+    /// The name of the service over it; absent: none, so that its packets are nobody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
 }
 
 /// A connection.

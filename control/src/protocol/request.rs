@@ -1,7 +1,7 @@
 //! What a client asks. `{"command":"real_add","service":"web","address":"10.0.0.3:80","weight":1}`.
 
 use super::text;
-use link::model::{ForwardMethod, Protocol, SchedulerKind};
+use link::model::{ForwardMethod, Protocol, RealServer, SchedulerKind};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -31,38 +31,19 @@ pub enum Request {
         /// The method of reals added later without one; present reals keep theirs.
         #[serde(default, with = "text::option", skip_serializing_if = "Option::is_none")]
         method: Option<ForwardMethod>,
+        /// What else it does. A change of the scheduler takes its flags away, if none are given.
+        #[serde(default, skip_serializing_if = "is_default")]
+        options: OptionChanges,
     },
     /// Removes a service with its reals: [`super::Changed`].
     ServiceRemove {
         /// Its name.
         service: String,
     },
-    /// Adds a real to a service: [`super::Changed`].
-    RealAdd {
-        /// The service's name.
-        service: String,
-        /// The real's address and port.
-        address: SocketAddrV4,
-        /// 0 to 65535; 1 if left out.
-        #[serde(default = "one")]
-        weight: u32,
-        /// How packets reach it; the service's if left out.
-        #[serde(default, with = "text::option", skip_serializing_if = "Option::is_none")]
-        method: Option<ForwardMethod>,
-    },
+    /// Adds a real to a service: [`super::Changed`]. Left out: weight 1, the service's method, no thresholds.
+    RealAdd(RealChange),
     /// Changes a real; fields left out stay: [`super::Changed`].
-    RealSet {
-        /// The service's name.
-        service: String,
-        /// The real's address and port.
-        address: SocketAddrV4,
-        /// 0 to 65535.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        weight: Option<u32>,
-        /// How packets of new connections reach it.
-        #[serde(default, with = "text::option", skip_serializing_if = "Option::is_none")]
-        method: Option<ForwardMethod>,
-    },
+    RealSet(RealChange),
     /// Removes a real: [`super::Changed`].
     RealRemove {
         /// The service's name.
@@ -76,6 +57,20 @@ pub enum Request {
         service: String,
         /// The real's address and port.
         address: SocketAddrV4,
+    },
+    /// The groups: a list of [`super::GroupRow`] as the result.
+    GroupList,
+    /// Makes a group, or changes its endpoints: [`super::Changed`].
+    GroupSet {
+        /// From 1.
+        number: u32,
+        /// Each as `tcp 10.0.0.1:80`; port 0 = every port.
+        endpoints: Vec<String>,
+    },
+    /// Removes a group: [`super::Changed`].
+    GroupRemove {
+        /// From 1.
+        number: u32,
     },
     /// Connections: a row [`super::ConnectionRow`] each, then [`super::Count`].
     ConnectionList(ConnectionFilter),
@@ -128,8 +123,72 @@ pub enum Request {
     },
 }
 
-const fn one() -> u32 {
-    1
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// What a service does besides; a field left out stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OptionChanges {
+    /// Variants of the scheduler, as `sh-port`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduler_flags: Option<Vec<String>>,
+    /// Seconds of persistence; 0 = none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub persistence: Option<u32>,
+    /// Which bits of a client's address count for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub persistence_netmask: Option<Ipv4Addr>,
+    /// Every datagram by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub one_packet: Option<bool>,
+    /// Lowers the maximum segment size to what fits the way to the real.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clamp_mss: Option<bool>,
+    /// `ftp` or `none`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub helper: Option<String>,
+}
+
+/// A real, and what is said of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RealChange {
+    /// The service's name.
+    pub service: String,
+    /// The real's address and port; port 0 with a service on all ports or a group.
+    pub address: SocketAddrV4,
+    /// 0 to 65535.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
+    /// How packets of new connections reach it.
+    #[serde(default, with = "text::option", skip_serializing_if = "Option::is_none")]
+    pub method: Option<ForwardMethod>,
+    /// With so many connections it gets no new ones; 0 = no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upper_threshold: Option<u32>,
+    /// Below so many it gets new ones again; 0 = three quarters of the upper one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lower_threshold: Option<u32>,
+}
+
+impl RealChange {
+    /// Nothing said of the real.
+    pub const fn new(service: String, address: SocketAddrV4) -> Self {
+        Self { service, address, weight: None, method: None, upper_threshold: None, lower_threshold: None }
+    }
+
+    /// `before` with what is said; no rule is checked.
+    pub fn over(&self, before: &RealServer) -> RealServer {
+        RealServer {
+            address: before.address,
+            method: self.method.unwrap_or(before.method),
+            weight: self.weight.unwrap_or(before.weight),
+            upper_threshold: self.upper_threshold.unwrap_or(before.upper_threshold),
+            lower_threshold: self.lower_threshold.unwrap_or(before.lower_threshold),
+        }
+    }
 }
 
 /// A service to add.
@@ -138,17 +197,24 @@ const fn one() -> u32 {
 pub struct ServiceAdd {
     /// Its name: 1 to 64 of letters, digits, `.`, `_`, `-`.
     pub name: String,
-    /// TCP or UDP.
-    #[serde(with = "text")]
-    pub protocol: Protocol,
-    /// The virtual address (VIP) and port.
-    pub address: SocketAddrV4,
+    /// TCP or UDP; left out for the service of a group.
+    #[serde(default, with = "text::option", skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
+    /// The virtual address (VIP) and port; port 0 = every port. Left out for the service of a group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<SocketAddrV4>,
+    /// The number of the group that it is for, in the place of protocol and address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<u32>,
     /// How new connections choose a real; `wlc` if left out.
     #[serde(default = "default_scheduler", with = "text")]
     pub scheduler: SchedulerKind,
     /// The method of reals added without one; `nat` if left out.
     #[serde(default = "default_method", with = "text")]
     pub method: ForwardMethod,
+    /// What else it does.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub options: OptionChanges,
 }
 
 const fn default_scheduler() -> SchedulerKind {

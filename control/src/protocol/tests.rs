@@ -1,8 +1,8 @@
 //! The lines themselves: what is read, what is refused, and that docs/control-protocol.md tells the truth.
 
 use super::{
-    Code, ConnectionFilter, Count, Failure, Line, Request, ServiceAdd, decode_line, decode_request, encode_end,
-    encode_request, encode_row, payload,
+    Code, ConnectionFilter, Count, Failure, Line, OptionChanges, RealChange, Request, ServiceAdd, decode_line,
+    decode_request, encode_end, encode_request, encode_row, payload,
 };
 use link::model::{ForwardMethod, Protocol, SchedulerKind};
 use std::collections::BTreeMap;
@@ -18,22 +18,28 @@ fn one_of_each() -> Vec<Request> {
     let filter = ConnectionFilter { protocol: Some(Protocol::Tcp), service: Some(service()), ..Default::default() };
     let add = ServiceAdd {
         name: service(),
-        protocol: Protocol::Tcp,
-        address,
+        protocol: Some(Protocol::Tcp),
+        address: Some(address),
+        group: None,
         scheduler: SchedulerKind::LeastConnection,
         method: ForwardMethod::Tunnel,
+        options: OptionChanges { persistence: Some(360), ..OptionChanges::default() },
     };
+    let real = |weight| RealChange { weight: Some(weight), method, ..RealChange::new(service(), address) };
     vec![
         Request::Status,
         Request::ServiceList,
         Request::ServiceShow { service: service() },
         Request::ServiceAdd(add),
-        Request::ServiceSet { service: service(), scheduler: None, method },
+        Request::ServiceSet { service: service(), scheduler: None, method, options: OptionChanges::default() },
         Request::ServiceRemove { service: service() },
-        Request::RealAdd { service: service(), address, weight: 5, method },
-        Request::RealSet { service: service(), address, weight: Some(0), method: None },
+        Request::RealAdd(real(5)),
+        Request::RealSet(real(0)),
         Request::RealRemove { service: service(), address },
         Request::RealDrain { service: service(), address },
+        Request::GroupList,
+        Request::GroupSet { number: 7, endpoints: vec!["tcp 10.0.0.1:80".to_owned()] },
+        Request::GroupRemove { number: 7 },
         Request::ConnectionList(filter.clone()),
         Request::ConnectionCount(filter.clone()),
         Request::ConnectionFlush(filter),
@@ -66,7 +72,7 @@ fn each_request_is_one_line_that_reads_back() {
 fn fields_left_out_have_their_defaults() {
     let read = |line: &str| decode_request(line.as_bytes()).expect(line);
     let real = read(r#"{"command":"real_add","service":"web","address":"10.0.0.3:80"}"#);
-    assert!(matches!(real, Request::RealAdd { weight: 1, method: None, .. }));
+    assert!(matches!(real, Request::RealAdd(RealChange { weight: None, method: None, .. })));
     assert_eq!(read(r#"{"command":"connection_list"}"#), Request::ConnectionList(ConnectionFilter::default()));
     assert_eq!(read(r#"{"command":"reload"}"#), Request::Reload { dry_run: false });
     let Request::ServiceAdd(add) =
