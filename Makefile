@@ -8,12 +8,13 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo -E)
 # How tests get root: the runner of each test binary.
 TEST_ENV := $(if $(SUDO),CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)_RUNNER="$(SUDO)")
 
-.PHONY: help demo demo-end test lint setup clean
+.PHONY: help demo demo-end test conformance lint setup clean
 
 help:
 	@echo "make demo          build, then show all three forwarding methods at work (KEEP=1 leaves it running)"
 	@echo "make demo-end      end what make demo KEEP=1 left running"
 	@echo "make test          every test, network tests in namespaces included"
+	@echo "make conformance   ask Linux IPVS, in a virtual machine, whether Sluice still does what it does"
 	@echo "make lint          format, clippy and documentation, warnings denied"
 	@echo "make setup         install what is missing (the others do so themselves)"
 	@echo "make clean         remove what was built and what a killed run left on the machine"
@@ -33,6 +34,13 @@ test:
 	$(CARGO) test --doc --workspace
 	@echo "Not run by make test (each is started by something else, as it says):"
 	@grep -rn --include='*.rs' '#\[ignore = ' */src */tests tests | sed 's/^\([^:]*\):[0-9]*: *#\[ignore = "\(.*\)"\]/  skipped: \1: \2/' || echo "  nothing"
+
+# RECORD=1 writes what the reference says into the repository, FILES="udp icmp" asks the scenarios of these files only.
+conformance:
+	@./setup.sh conformance
+	$(CARGO) build --package lab --bin lab-lockstep
+	$(CARGO) test --quiet --package sluice --test conformance -- --ask $(abspath $(TARGET))/conformance \
+		$(abspath $(TARGET))/debug/lab-lockstep $(if $(RECORD),record,check) $(FILES)
 
 lint:
 	@./setup.sh lint

@@ -54,6 +54,9 @@ struct Replay {
     /// Where a line of JSON for each input frame goes.
     #[arg(long, value_name = "FILE")]
     verdicts: Option<PathBuf>,
+    /// Where connections, counts and statistics of that many seconds after the first frame go, as JSON; may be repeated.
+    #[arg(long = "state", value_name = "SECONDS=FILE", value_parser = timed_file)]
+    states: Vec<(f64, PathBuf)>,
 }
 
 fn named_file(text: &str) -> Result<(String, PathBuf), String> {
@@ -87,8 +90,8 @@ fn main() -> ExitCode {
 }
 
 fn run_replay(options: Replay) -> Result<(), Box<dyn Error>> {
-    let Replay { config, services, inputs, outputs, applies, connections, verdicts } = options;
-    replay::run(&ReplayOptions { config, services, inputs, outputs, applies, connections, verdicts })?;
+    let Replay { config, services, inputs, outputs, applies, connections, verdicts, states } = options;
+    replay::run(&ReplayOptions { config, services, inputs, outputs, applies, connections, verdicts, states })?;
     Ok(())
 }
 

@@ -19,8 +19,8 @@
 //! for byte, as `=> PORT FRAME`, and `= VERDICT`: `forwarded PORT`, `answered REASON PORT`, `answered PORT`, `kernel`,
 //! `held`, `dropped REASON`. Without one the verdict is that the frame was forwarded on the port of its first output.
 
-use crate::frame;
-use crate::machine::{self, Ends};
+use crate::frame::{self, Ends};
+use crate::machine;
 use config::Machine;
 use serde::Deserialize;
 use std::path::Path;

@@ -1,7 +1,8 @@
 //! Replay cases: frames in, frames out, in files. Each file of `tests/replay/cases` is a test of its name; case.rs says
-//! what stands in one, frame.rs how a frame is written.
+//! what stands in one, tests/frame/mod.rs how a frame is written.
 
 mod case;
+#[path = "../frame/mod.rs"]
 mod frame;
 mod machine;
 mod run;

@@ -56,6 +56,7 @@ pub(crate) fn child(arguments: &[String]) -> ExitCode {
         applies: times.map(|(at, seconds)| (seconds.parse().unwrap_or(0.0), apply_file(folder, at))).collect(),
         connections: Some(results.join("connections.json")),
         verdicts: Some(results.join("verdicts.jsonl")),
+        states: Vec::new(),
     };
     match replay::run(&options) {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,7 +2,9 @@
 //! same inputs the outputs are the same, byte for byte.
 
 mod capture;
+mod error;
 mod report;
+mod state;
 
 use crate::clock::Milliseconds;
 use crate::connection::{Accounts, ConnectionTable};
@@ -14,8 +16,9 @@ use crate::setup::{self, PortReality};
 use crate::worker::Pools;
 use capture::{Frame, Inputs, OutputFile};
 use config::{Machine, Services};
+pub use error::ReplayError;
 use link::region::DataplaneLink;
-use report::{ConnectionEntry, VerdictLine};
+use report::VerdictLine;
 use rte_rs::{Burst, Eal, EalOptions, Mbuf, Mempool, MempoolOptions};
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -44,80 +47,51 @@ pub struct ReplayOptions {
     pub connections: Option<PathBuf>,
     /// Where the verdicts go.
     pub verdicts: Option<PathBuf>,
+    /// Seconds after the first frame, and where connections and counts of that moment go.
+    pub states: Vec<(f64, PathBuf)>,
 }
 
-/// Why a replay did not run to its end.
-#[derive(Debug, thiserror::Error)]
-pub enum ReplayError {
-    /// A config file was refused.
-    #[error(transparent)]
-    Config(#[from] config::ConfigError),
-    /// A port that the config does not have.
-    #[error("--{option} {name}: no such port, allowed: {allowed} (the [[port]] names of {config})")]
-    UnknownPort {
-        /// `in` or `out`.
-        option: &'static str,
-        /// What was given.
-        name: String,
-        /// The names there are.
-        allowed: String,
-        /// The file that has them.
-        config: String,
-    },
-    /// Two files for what leaves on one port.
-    #[error("--out {name}: given twice; the frames of a port go to one file")]
-    OutputTwice {
-        /// The port.
-        name: String,
-    },
-    /// A file.
-    #[error("cannot {action} {path}: {reason}")]
-    File {
-        /// What was tried.
-        action: &'static str,
-        /// Which file.
-        path: String,
-        /// Why not.
-        reason: String,
-    },
-    /// A frame that no mbuf holds.
-    #[error("frame {index} into port {port} has {length} bytes, allowed: up to {MAX_FRAME}; cut it in the capture")]
-    FrameTooLong {
-        /// Its place in its file, from 0.
-        index: u64,
-        /// Index of the port.
-        port: u16,
-        /// Bytes.
-        length: usize,
-    },
-    /// DPDK.
-    #[error("DPDK: {0}")]
-    Dpdk(String),
-    /// The services do not fit.
-    #[error("{path}: {reason}")]
-    Refused {
-        /// The services file.
-        path: String,
-        /// Why.
-        reason: &'static str,
-    },
-}
-
-impl ReplayError {
-    fn file(action: &'static str, path: &Path, reason: impl ToString) -> Self {
-        Self::File { action, path: path.display().to_string(), reason: reason.to_string() }
-    }
-
-    fn dpdk(error: impl ToString) -> Self {
-        Self::Dpdk(error.to_string())
-    }
-}
-
-/// Runs a replay.
+/// Runs a replay in a process that does nothing else with DPDK.
 ///
 /// # Errors
 /// When a file can't be read, written or is refused, or DPDK does not start.
 pub fn run(options: &ReplayOptions) -> Result<(), ReplayError> {
+    Replayer::start(Machine::load(&options.config)?.dataplane.connections)?.run(options)
+}
+
+/// What replays of one process share: DPDK, which starts once in a process, and its mbufs.
+pub struct Replayer {
+    pools: Pools,
+}
+
+impl Replayer {
+    /// Starts DPDK, with memory for replays of up to so many connections.
+    ///
+    /// # Errors
+    /// When DPDK does not start, or has been started in this process before.
+    pub fn start(connections: u32) -> Result<Self, ReplayError> {
+        let eal = Eal::start(&EalOptions {
+            program: "sluice-replay".to_owned(),
+            main_lcore: 0,
+            workers: Vec::new(),
+            arguments: setup::private_eal_arguments(connections),
+        });
+        eal.map_err(ReplayError::dpdk)?;
+        let options = MempoolOptions { mbufs: MBUFS, cache: 0, data_room: MAX_FRAME, socket: -1 };
+        let frames = Mempool::new("replay", options).map_err(ReplayError::dpdk)?;
+        Ok(Self { pools: Pools { frames, large: setup::large_pool(1).map_err(ReplayError::dpdk)? } })
+    }
+
+    /// Runs a replay; nothing is left of earlier ones.
+    ///
+    /// # Errors
+    /// When a file can't be read, written or is refused.
+    pub fn run(&self, options: &ReplayOptions) -> Result<(), ReplayError> {
+        run_in(options, &self.pools)
+    }
+}
+
+fn run_in(options: &ReplayOptions, pools: &Pools) -> Result<(), ReplayError> {
     let machine = Machine::load(&options.config)?;
     let ports = |option, files: &[(String, PathBuf)]| resolve_ports(&machine, options, option, files);
     let mut inputs = Inputs::open(&ports("in", &options.inputs)?)?;
@@ -129,7 +103,7 @@ pub fn run(options: &ReplayOptions) -> Result<(), ReplayError> {
             *file = Some(OutputFile::create(path, inputs.resolution())?);
         }
     }
-    let mut replay = Replay::start(&machine, options)?;
+    let mut replay = Replay::start(&machine, options, pools)?;
     let mut verdicts = options.verdicts.as_deref().map(create).transpose()?;
     while let Some(frame) = inputs.next()? {
         replay.advance(frame.time)?;
@@ -151,10 +125,11 @@ pub fn run(options: &ReplayOptions) -> Result<(), ReplayError> {
     if let (Some(mut file), Some(path)) = (verdicts, &options.verdicts) {
         file.flush().map_err(|error| ReplayError::file("write", path, error))?;
     }
-    if let Some(path) = &options.connections {
-        write_connections(path, &mut replay)?;
+    replay.finish()?;
+    match &options.connections {
+        Some(path) => state::write_connections(path, &mut replay.pipeline, replay.now),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn resolve_ports(
@@ -196,70 +171,60 @@ fn write_line(file: &mut BufWriter<File>, line: &VerdictLine<'_>, path: Option<&
     written.map_err(|error| ReplayError::file("write", path.unwrap_or(Path::new("verdicts")), error))
 }
 
-fn write_connections(path: &Path, replay: &mut Replay) -> Result<(), ReplayError> {
-    let now = replay.now;
-    let slab = replay.pipeline.connections().slab();
-    let entries: Vec<ConnectionEntry> =
-        slab.iter().filter_map(|entry| entry.row(now, 0)).map(ConnectionEntry::from).collect();
-    let mut file = create(path)?;
-    let written = serde_json::to_writer_pretty(&mut file, &entries).map_err(std::io::Error::from);
-    let written = written.and_then(|()| file.write_all(b"\n")).and_then(|()| file.flush());
-    written.map_err(|error| ReplayError::file("write", path, error))
-}
-
 fn port_reality((index, port): (usize, &config::Port)) -> PortReality {
     let mac = port.mac.map_or_else(|| setup::replay_mac(index), |mac| mac.0);
     PortReality { mac, mtu: port.mtu, driver: "capture file".to_owned() }
 }
 
-/// Services that take effect in the course of a replay.
-struct Change {
+/// What happens between two frames.
+struct Happening {
     at: Milliseconds,
     path: PathBuf,
-    services: Services,
+    what: What,
 }
 
-/// Reads the files of all changes before the first frame: a mistake in one is found even if its time never comes.
-fn load_changes(applies: &[(f64, PathBuf)]) -> Result<Vec<Change>, ReplayError> {
-    let load = |(seconds, path): &(f64, PathBuf)| {
-        let at = (seconds * 1000.0).round() as Milliseconds;
-        Ok(Change { at, path: path.clone(), services: Services::load(path)? })
+enum What {
+    /// These services take effect.
+    Change(Services),
+    /// The file is written.
+    State,
+}
+
+/// Changes and states, the last one first; at the same time the change comes first. The files of all changes are read
+/// before the first frame: a mistake in one is found even if its time never comes.
+fn happenings(options: &ReplayOptions) -> Result<Vec<Happening>, ReplayError> {
+    let at = |seconds: f64| (seconds * 1000.0).round() as Milliseconds;
+    let change = |(seconds, path): &(f64, PathBuf)| {
+        Ok(Happening { at: at(*seconds), path: path.clone(), what: What::Change(Services::load(path)?) })
     };
-    let mut changes = applies.iter().map(load).collect::<Result<Vec<_>, ReplayError>>()?;
-    changes.sort_by_key(|change| change.at);
-    changes.reverse();
-    Ok(changes)
+    let mut happenings = options.applies.iter().map(change).collect::<Result<Vec<_>, ReplayError>>()?;
+    let state =
+        |(seconds, path): &(f64, PathBuf)| Happening { at: at(*seconds), path: path.clone(), what: What::State };
+    happenings.extend(options.states.iter().map(state));
+    happenings.sort_by_key(|happening| happening.at);
+    happenings.reverse();
+    Ok(happenings)
 }
 
 /// A director whose ports are files.
-struct Replay {
+struct Replay<'a> {
     pipeline: Pipeline,
     publisher: Publisher,
-    pools: Pools,
+    pools: &'a Pools,
     /// What time itself has caused to leave since the last frame.
     meanwhile: Vec<(u16, Vec<u8>)>,
-    /// Keeps the counters' memory.
-    _link: DataplaneLink,
-    /// Changes to come, the last one first.
-    applies: Vec<Change>,
+    /// Holds the counters' memory.
+    link: DataplaneLink,
+    /// What is to come, the last one first.
+    happenings: Vec<Happening>,
     first: Option<Duration>,
     now: Milliseconds,
 }
 
-impl Replay {
-    fn start(machine: &Machine, options: &ReplayOptions) -> Result<Self, ReplayError> {
+impl<'a> Replay<'a> {
+    fn start(machine: &Machine, options: &ReplayOptions, pools: &'a Pools) -> Result<Self, ReplayError> {
         let services = Services::load(&options.services)?;
-        let applies = load_changes(&options.applies)?;
-        let eal = Eal::start(&EalOptions {
-            program: "sluice-replay".to_owned(),
-            main_lcore: 0,
-            workers: Vec::new(),
-            arguments: setup::private_eal_arguments(machine.dataplane.connections),
-        });
-        eal.map_err(ReplayError::dpdk)?;
-        let pool_options = MempoolOptions { mbufs: MBUFS, cache: 0, data_room: MAX_FRAME, socket: -1 };
-        let frames = Mempool::new("replay", pool_options).map_err(ReplayError::dpdk)?;
-        let pools = Pools { frames, large: setup::large_pool(1).map_err(ReplayError::dpdk)? };
+        let happenings = happenings(options)?;
         let real: Vec<PortReality> = machine.ports.iter().enumerate().map(port_reality).collect();
         let descriptions = setup::port_descriptions(machine, &real);
         let link = DataplaneLink::private(&setup::layout(machine, 1), &descriptions).map_err(ReplayError::dpdk)?;
@@ -282,7 +247,7 @@ impl Replay {
         };
         let tables = publisher.tables();
         let pipeline = Pipeline::new(settings, connections, counters, tables, link.directory(), 0);
-        Ok(Self { pipeline, publisher, pools, meanwhile: Vec::new(), _link: link, applies, first: None, now: 0 })
+        Ok(Self { pipeline, publisher, pools, meanwhile: Vec::new(), link, happenings, first: None, now: 0 })
     }
 
     /// Brings the clock to `time`: tables change and connections expire on the way, each at its moment.
@@ -290,15 +255,34 @@ impl Replay {
         let first = *self.first.get_or_insert(time);
         // A frame that is older than the one before it, within one file, comes at that one's time.
         let now = (time.saturating_sub(first).as_millis() as Milliseconds).max(self.now);
-        while let Some(Change { at, path, services }) = self.applies.pop_if(|change| change.at <= now) {
-            self.set_time(at.max(self.now));
-            let generation = self.publisher.tables().services.generation() + 1;
-            self.publisher
-                .apply_services(generation, &services.table(), self.now)
-                .map_err(|reason| refused(&path, reason))?;
-            self.pipeline.adopt(&self.publisher.tables());
+        while let Some(next) = self.happenings.pop_if(|next| next.at <= now) {
+            self.set_time(next.at.max(self.now));
+            self.happen(next)?;
         }
         self.set_time(now);
+        Ok(())
+    }
+
+    /// Goes on, after the last frame, to the last state that is asked for.
+    fn finish(&mut self) -> Result<(), ReplayError> {
+        while self.happenings.iter().any(|next| matches!(next.what, What::State)) {
+            if let Some(next) = self.happenings.pop() {
+                self.set_time(next.at.max(self.now));
+                self.happen(next)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn happen(&mut self, Happening { path, what, .. }: Happening) -> Result<(), ReplayError> {
+        let What::Change(services) = what else {
+            return state::write(&path, &mut self.pipeline, &self.link, self.now);
+        };
+        let generation = self.publisher.tables().services.generation() + 1;
+        self.publisher
+            .apply_services(generation, &services.table(), self.now)
+            .map_err(|reason| refused(&path, reason))?;
+        self.pipeline.adopt(&self.publisher.tables());
         Ok(())
     }
 
@@ -306,7 +290,7 @@ impl Replay {
         self.now = now;
         self.pipeline.set_time(now);
         self.pipeline.expire(usize::MAX);
-        let mut sent = Sent { pools: &self.pools, frames: std::mem::take(&mut self.meanwhile) };
+        let mut sent = Sent { pools: self.pools, frames: std::mem::take(&mut self.meanwhile) };
         self.pipeline.expire_fragments(fragment::SETS, &mut sent);
         self.meanwhile = sent.frames;
         self.publisher.reclaim(now);
@@ -321,7 +305,7 @@ impl Replay {
         mbuf.append(frame.bytes.len()).ok_or_else(too_long)?.copy_from_slice(&frame.bytes);
         let mut burst = Burst::new();
         drop(burst.push(mbuf));
-        let mut sent = Sent { pools: &self.pools, frames: std::mem::take(&mut self.meanwhile) };
+        let mut sent = Sent { pools: self.pools, frames: std::mem::take(&mut self.meanwhile) };
         self.pipeline.process(&mut burst, Origin::Port(frame.port), &mut sent);
         Ok(sent.frames)
     }

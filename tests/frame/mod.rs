@@ -17,7 +17,9 @@
 //! - `cut=N`: only the first N bytes of the packet;
 //! - Ethernet: `to=`, `from=` (MAC address, or the address of a neighbour), `vlan=`, `padded`.
 
-use crate::machine::Ends;
+mod ends;
+
+pub(crate) use ends::Ends;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::str::FromStr;
 use wire::build::{Frame, eth};

@@ -1,0 +1,95 @@
+//! The report: what is compared, and how much of it is tolerated. docs/conformance.md has it between its marks.
+
+use crate::dump::Dump;
+use crate::scenario::{Tolerance, What};
+use crate::suite;
+use std::path::Path;
+
+const BEGIN: &str = "<!-- report -->\n";
+const END: &str = "<!-- end of report -->";
+
+#[derive(Default)]
+struct Counts {
+    scenarios: usize,
+    events: usize,
+    frames_in: usize,
+    frames_out: usize,
+    dumps: usize,
+    rows: usize,
+    /// By [`Tolerance::ALL`].
+    tolerated: [usize; 3],
+}
+
+/// The report, as it stands in the document.
+pub(crate) fn text() -> Result<String, String> {
+    let mut text =
+        String::from("| scenarios of | scenarios | events | frames in | frames out | dumps | rows in them |\n");
+    text += "|---|---|---|---|---|---|---|\n";
+    let (mut total, mut reference) = (Counts::default(), String::new());
+    for file in suite::files()? {
+        let (counts, answered_by) = count(&file)?;
+        text += &row(&suite::name(&file), &counts);
+        total.add(&counts);
+        reference = answered_by;
+    }
+    text += &row("**all**", &total);
+    text += &format!("\nThe reference: {reference}. Tolerated by a word in the scenario:");
+    for (tolerance, count) in Tolerance::ALL.iter().zip(total.tolerated) {
+        text += &format!(" `{}:` {count},", tolerance.word());
+    }
+    Ok(text.trim_end_matches(',').to_owned() + ". No scenario is skipped.\n")
+}
+
+/// Compares the report with the document.
+pub(crate) fn check() -> Result<(), String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/conformance.md");
+    let document = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let stands = document.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END)).map(|(report, _)| report);
+    let report = text()?;
+    if stands == Some(report.as_str()) {
+        return Ok(());
+    }
+    Err(format!("{} has another report; this is the one of the scenarios:\n{report}", path.display()))
+}
+
+fn row(name: &str, counts: &Counts) -> String {
+    let Counts { scenarios, events, frames_in, frames_out, dumps, rows, .. } = counts;
+    format!("| {name} | {scenarios} | {events} | {frames_in} | {frames_out} | {dumps} | {rows} |\n")
+}
+
+fn count(file: &Path) -> Result<(Counts, String), String> {
+    let scenarios = suite::scenarios(file)?;
+    let (reference, answers) = suite::recording(file, &scenarios)?;
+    let mut counts = Counts { scenarios: scenarios.len(), ..Counts::default() };
+    for scenario in &scenarios {
+        for (event, answer) in scenario.events.iter().zip(answers.get(&scenario.name).into_iter().flatten()) {
+            counts.events += 1;
+            counts.frames_in += usize::from(matches!(event.what, What::Frame { .. }));
+            counts.frames_out += answer.frames.iter().map(Vec::len).sum::<usize>();
+            if matches!(event.what, What::Dump) {
+                let dump = Dump::of_lines(&answer.lines);
+                counts.dumps += 1;
+                counts.rows += dump.rows.len() + dump.connections.len();
+            }
+            let of = |tolerance: &Tolerance| usize::from(event.tolerance == Some(*tolerance));
+            for (count, tolerance) in counts.tolerated.iter_mut().zip(&Tolerance::ALL) {
+                *count += of(tolerance);
+            }
+        }
+    }
+    Ok((counts, reference))
+}
+
+impl Counts {
+    fn add(&mut self, other: &Self) {
+        self.scenarios += other.scenarios;
+        self.events += other.events;
+        self.frames_in += other.frames_in;
+        self.frames_out += other.frames_out;
+        self.dumps += other.dumps;
+        self.rows += other.rows;
+        for (sum, count) in self.tolerated.iter_mut().zip(other.tolerated) {
+            *sum += count;
+        }
+    }
+}
