@@ -160,6 +160,26 @@ fn change_of_services_takes_effect_at_its_millisecond() {
 }
 
 #[test]
+fn states_are_those_of_their_moments_also_after_the_last_frame() {
+    let folder = folder();
+    let states = ["--in=wan=client.pcap", "--state=0.5=half.json", "--state=62=later.json"];
+    let output = replay(&folder, &states);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let read = |name: &str| -> serde_json::Value {
+        serde_json::from_str(&fs::read_to_string(folder.path().join(name)).unwrap()).unwrap()
+    };
+    let (half, later) = (read("half.json"), read("later.json"));
+    assert_eq!((&half["seconds"], &later["seconds"]), (&0.5.into(), &62.0.into()));
+    assert_eq!(half["connections"][0]["client"], "10.0.1.9:1");
+    assert_eq!(half["connections"][0]["expires_in"], 59.5);
+    let real = &half["services"][0]["reals"][0];
+    assert_eq!((&real["active"], &real["in_packets"], &real["in_bytes"]), (&1.into(), &1.into(), &40.into()));
+    assert_eq!(later["connections"].as_array().map(Vec::len), Some(0), "both have expired");
+    let real = &later["services"][0]["reals"][0];
+    assert_eq!((&real["active"], &real["connections"]), (&0.into(), &2.into()));
+}
+
+#[test]
 fn usage_mistakes_have_their_exit_code() {
     let folder = folder();
     for arguments in [&["--in=client.pcap"][..], &["--in=wan=client.pcap", "--apply=soon=services.toml"], &[]] {

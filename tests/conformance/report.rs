@@ -3,7 +3,7 @@
 use crate::dump::Dump;
 use crate::scenario::{Tolerance, What};
 use crate::suite;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const BEGIN: &str = "<!-- report -->\n";
 const END: &str = "<!-- end of report -->";
@@ -23,7 +23,7 @@ struct Counts {
 /// The report, as it stands in the document.
 pub(crate) fn text() -> Result<String, String> {
     let mut text =
-        String::from("| scenarios of | scenarios | events | frames in | frames out | dumps | rows in them |\n");
+        String::from("\n| scenarios of | scenarios | events | frames in | frames out | dumps | rows in them |\n");
     text += "|---|---|---|---|---|---|---|\n";
     let (mut total, mut reference) = (Counts::default(), String::new());
     for file in suite::files()? {
@@ -37,19 +37,36 @@ pub(crate) fn text() -> Result<String, String> {
     for (tolerance, count) in Tolerance::ALL.iter().zip(total.tolerated) {
         text += &format!(" `{}:` {count},", tolerance.word());
     }
-    Ok(text.trim_end_matches(',').to_owned() + ". No scenario is skipped.\n")
+    Ok(text.trim_end_matches(',').to_owned() + ". No scenario is skipped.\n\n")
 }
 
 /// Compares the report with the document.
 pub(crate) fn check() -> Result<(), String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/conformance.md");
-    let document = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let stands = document.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END)).map(|(report, _)| report);
-    let report = text()?;
-    if stands == Some(report.as_str()) {
+    let (document, report) = (document()?, text()?);
+    if stands(&document) == Some(report.as_str()) {
         return Ok(());
     }
-    Err(format!("{} has another report; this is the one of the scenarios:\n{report}", path.display()))
+    Err(format!("docs/conformance.md has another report; this is the one of the scenarios:\n{report}"))
+}
+
+/// Puts the report into the document.
+pub(crate) fn write() -> Result<(), String> {
+    let document = document()?;
+    let old = stands(&document).ok_or("docs/conformance.md has no place for the report")?;
+    let new = document.replace(&format!("{BEGIN}{old}{END}"), &format!("{BEGIN}{}{END}", text()?));
+    std::fs::write(path(), new).map_err(|error| error.to_string())
+}
+
+fn path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/conformance.md")
+}
+
+fn document() -> Result<String, String> {
+    std::fs::read_to_string(path()).map_err(|error| format!("{}: {error}", path().display()))
+}
+
+fn stands(document: &str) -> Option<&str> {
+    Some(document.split_once(BEGIN)?.1.split_once(END)?.0)
 }
 
 fn row(name: &str, counts: &Counts) -> String {

@@ -95,6 +95,9 @@ pub(crate) fn ask(arguments: &[String]) -> Result<(), String> {
         }
         wrong += &differences(scenarios, &answers)?;
     }
+    if mode == "record" {
+        report::write()?;
+    }
     if names.is_empty() {
         println!("{}", report::text()?);
     }
