@@ -195,16 +195,16 @@ impl TunnelError<'_> {
 
     /// Writes the error that the client is sent about its own packet, from the virtual address; returns its length.
     ///
-    /// "Fragmentation needed" is told only to a client that set DF, with the MTU less the outer header, at least 68.
-    /// `None`: the client is told nothing, or `out` is too short.
-    pub fn for_client(&self, out: &mut [u8]) -> Option<usize> {
+    /// "Fragmentation needed" is told only to a client that set DF, with `path_mtu` (of outer packets, as it is known now)
+    /// less the outer header, at least 68. `None`: the client is told nothing, or `out` is too short.
+    pub fn for_client(&self, path_mtu: u16, out: &mut [u8]) -> Option<usize> {
         let mut rest = [0; 4];
         if self.is_fragmentation_needed() {
             let inner = Ipv4::parse_quoted(self.inner).ok()?;
-            if !inner.dont_fragment() || self.mtu == 0 {
+            if !inner.dont_fragment() {
                 return None;
             }
-            let [high, low] = self.mtu.saturating_sub(OVERHEAD).max(MIN_MTU).to_be_bytes();
+            let [high, low] = path_mtu.saturating_sub(OVERHEAD).max(MIN_MTU).to_be_bytes();
             rest = [0, 0, high, low];
         }
         let service = Ipv4Addr::from_bits(self.flow.destination.address);

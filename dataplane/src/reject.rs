@@ -157,7 +157,7 @@ pub(crate) fn write_error(
 }
 
 /// Both ends are single hosts, and not this one by another name.
-fn may_be_answered(source: Ipv4Addr, destination: Ipv4Addr) -> bool {
+pub(crate) fn may_be_answered(source: Ipv4Addr, destination: Ipv4Addr) -> bool {
     let is_host = |address: Ipv4Addr| !(address.is_multicast() || address.is_broadcast() || address.is_unspecified());
     is_host(source) && is_host(destination) && !source.is_loopback()
 }

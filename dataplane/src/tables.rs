@@ -2,9 +2,9 @@
 
 use crate::forward::tunnel::OuterHeader;
 use crate::nexthop::{Hop, NextHops, Unreachable};
-use crate::service::index::AddressSet;
+use crate::service::index::{AddressSet, KeyIndex};
 use crate::service::{RealEntry, ServiceTable};
-use link::model::ForwardMethod;
+use link::model::{ForwardMethod, Protocol, Settings};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -18,6 +18,8 @@ pub struct Tables {
     ways: Vec<Way>,
     /// Addresses of reals that are reached by NAT.
     behind_nat: AddressSet,
+    /// Protocol, address and port of each.
+    nat_endpoints: KeyIndex,
 }
 
 /// The way to a real: everything that a packet needs to leave for it.
@@ -32,15 +34,25 @@ pub struct Way {
 impl Tables {
     /// Joins services and next hops: the way to each real is found here, not for each packet.
     pub fn join(services: Arc<ServiceTable>, next_hops: Arc<NextHops>) -> Self {
-        let ways = services.reals().iter().map(|real| way_to(real, &next_hops)).collect();
+        let ways = services.reals().iter().map(|real| way_to(real, &next_hops, services.settings())).collect();
         let nat = services.reals().iter().filter(|real| real.available && real.method == ForwardMethod::Nat);
-        let behind_nat = AddressSet::new(&nat.map(|real| real.address).collect::<Vec<_>>());
-        Self { services, next_hops, ways, behind_nat }
+        let nat: Vec<&RealEntry> = nat.collect();
+        let behind_nat = AddressSet::new(&nat.iter().map(|real| real.address).collect::<Vec<_>>());
+        let endpoints: Vec<_> = nat
+            .iter()
+            .filter_map(|real| Some((endpoint_key(protocol_of(real, &services)?, real.address, real.port), 0)))
+            .collect();
+        Self { services, next_hops, ways, behind_nat, nat_endpoints: KeyIndex::new(&endpoints) }
     }
 
     /// Whether a real of a NAT service has this address (host byte order).
     pub fn is_behind_nat(&self, address: u32) -> bool {
         self.behind_nat.contains(address)
+    }
+
+    /// Whether a NAT service of this protocol has a real at this address and port (host byte order).
+    pub fn is_nat_endpoint(&self, protocol: Protocol, address: u32, port: u16) -> bool {
+        self.nat_endpoints.find(endpoint_key(protocol, address, port)).is_some()
     }
 
     /// The way to the real in a slot.
@@ -50,8 +62,19 @@ impl Tables {
     }
 }
 
-fn way_to(real: &RealEntry, next_hops: &NextHops) -> Way {
+/// Never 0, as the protocol is not.
+fn endpoint_key(protocol: Protocol, address: u32, port: u16) -> u64 {
+    u64::from(protocol.number()) << 48 | u64::from(address) << 16 | u64::from(port)
+}
+
+/// A group has no protocol: its reals are not known by their ports alone.
+fn protocol_of(real: &RealEntry, services: &ServiceTable) -> Option<Protocol> {
+    Some(services.service(real.service)?.key.endpoint()?.protocol)
+}
+
+fn way_to(real: &RealEntry, next_hops: &NextHops, settings: &Settings) -> Way {
     let hop = next_hops.route(real.address);
     let source = hop.as_ref().map_or(0, |hop| hop.source);
-    Way { hop, outer: OuterHeader::new(Ipv4Addr::from_bits(source), Ipv4Addr::from_bits(real.address)) }
+    let outer = OuterHeader::new(Ipv4Addr::from_bits(source), Ipv4Addr::from_bits(real.address));
+    Way { hop, outer: if settings.pmtu_disc == 0 { outer.always_fragmentable() } else { outer } }
 }

@@ -91,7 +91,15 @@ pub fn start(machine: &Machine) -> Result<Director, StartError> {
     let clock = TscClock::start();
     let pools = Pools { frames: pool.clone(), large: setup::large_pool(workers)? };
     let wiring = Wiring::make(machine, &mut ports, &pool, &link)?;
-    let factory = WorkerFactory { machine, link: &link, publisher: &publisher, pools: &pools, ports: &real, clock };
+    let factory = WorkerFactory {
+        machine,
+        link: &link,
+        publisher: &publisher,
+        pools: &pools,
+        ports: &real,
+        clock,
+        path_mtus: Arc::default(),
+    };
     let mut made = Vec::new();
     let mut outside = Outside::default();
     for (index, wires) in (0u16..).zip(wiring.workers) {

@@ -8,6 +8,7 @@ use crate::control_link::Outside;
 use crate::counters::Counters;
 use crate::explain::WorkerView;
 use crate::kernel::KernelPath;
+use crate::path_mtu::PathMtus;
 use crate::pipeline::{Pipeline, Settings};
 use crate::publisher::Publisher;
 use crate::setup::{self, PortReality};
@@ -160,6 +161,8 @@ pub(super) struct WorkerFactory<'a> {
     pub(super) pools: &'a Pools,
     pub(super) ports: &'a [PortReality],
     pub(super) clock: TscClock,
+    /// One for all workers.
+    pub(super) path_mtus: Arc<PathMtus>,
 }
 
 impl WorkerFactory<'_> {
@@ -181,6 +184,7 @@ impl WorkerFactory<'_> {
             ports: setup::port_facts(self.machine, self.ports),
             unmatched: dataplane.unmatched,
             answer_rate: dataplane.reject_rate.div_ceil(u32::from(workers)),
+            path_mtus: self.path_mtus.clone(),
         };
         let tables = self.publisher.tables();
         let (wish, wished) = RingBuffer::new(WISHES);

@@ -7,6 +7,7 @@
 //! | tunnel | [`ttl`], then [`tunnel::OuterHeader`] before it | not seen |
 //! | direct | [`ttl`] | not seen |
 
+pub mod mss;
 pub mod nat;
 pub mod ttl;
 pub mod tunnel;

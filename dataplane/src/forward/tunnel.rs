@@ -14,13 +14,31 @@ pub struct OuterHeader {
     destination: Ipv4Addr,
     /// Of the words that no packet changes: version, protocol, addresses.
     sum: u32,
+    /// The flags that are copied from the inner packet.
+    copied: u16,
 }
 
 impl OuterHeader {
     /// The header from the director's `source` address to a real.
     pub fn new(source: impl Into<Ipv4Addr>, destination: impl Into<Ipv4Addr>) -> Self {
         let (source, destination) = (source.into(), destination.into());
-        Self { source, destination, sum: 0x4500 + checksum::pseudo_header(source, destination, protocol::IPIP, 0) }
+        Self {
+            source,
+            destination,
+            sum: 0x4500 + checksum::pseudo_header(source, destination, protocol::IPIP, 0),
+            copied: DONT_FRAGMENT,
+        }
+    }
+
+    /// The same without "don't fragment", whatever the inner packet says: too large ones are split on the way.
+    pub fn always_fragmentable(self) -> Self {
+        Self { copied: 0, ..self }
+    }
+
+    /// Whether a packet that must not be fragmented is not fragmented within the tunnel either.
+    #[inline]
+    pub fn keeps_dont_fragment(&self) -> bool {
+        self.copied != 0
     }
 
     /// Writes the header for `inner`, an IPv4 packet after its TTL was decremented.
@@ -33,7 +51,7 @@ impl OuterHeader {
         let Some(&[_, tos, len0, len1, _, _, flags0, _, ttl, ..]) = inner.first_chunk::<20>() else { return };
         let tos = tos & !(tos & (tos >> 1) & 1);
         let total_len = u16::from_be_bytes([len0, len1]).saturating_add(OVERHEAD);
-        let flags = u16::from_be_bytes([flags0, 0]) & DONT_FRAGMENT;
+        let flags = u16::from_be_bytes([flags0, 0]) & self.copied;
         let identification = if flags == 0 { identification } else { 0 };
         let varying = [u16::from(tos), total_len, identification, flags, u16::from_be_bytes([ttl, 0])];
         let sum = varying.into_iter().fold(self.sum, |sum, word| sum + u32::from(word));
@@ -97,6 +115,16 @@ mod tests {
         let ect0 = client_packet().id(0).tos(0x02).seq(2).acking(1).packet();
         let sent = [0x45, 0x02, 0, 0x3c, 0x9a, 0xf5, 0, 0, 8, 4, 0xff, 0xc4, 10, 0, 2, 1, 10, 0, 2, 2];
         assert_eq!(outer(&ect0, 0x9af5), sent);
+    }
+
+    #[test]
+    fn outer_packet_can_be_fragmentable_whatever_the_inner_one_is() {
+        let inner = client_packet().df().packet();
+        let header = OuterHeader::new([10, 0, 2, 1], [10, 0, 2, 2]);
+        assert!(header.keeps_dont_fragment() && !header.always_fragmentable().keeps_dont_fragment());
+        let mut out = [0; 20];
+        header.always_fragmentable().write(&mut out, &inner, 77);
+        assert_eq!(out[..20], outer(&client_packet().packet(), 77));
     }
 
     #[test]

@@ -77,11 +77,7 @@ impl Pipeline {
         };
         let hop = match self.tables.next_hops.route(to) {
             Ok(hop) => hop,
-            Err(Unreachable::NoNeighbor { port, address }) => {
-                out.want_neighbor(port, address);
-                return Fate::Drop(DropReason::NoNeighbor);
-            }
-            Err(Unreachable::NoRoute) => return Fate::Drop(DropReason::NoRoute),
+            Err(why) => return self.no_way_back(why, out),
         };
         mbuf.truncate(0);
         mbuf.clear_offload_flags();
@@ -90,6 +86,19 @@ impl Pipeline {
             room.copy_from_slice(answer);
         }
         leave(mbuf, &hop, false)
+    }
+}
+
+impl Pipeline {
+    /// An answer can't leave: nobody is told.
+    pub(super) fn no_way_back<O: Output>(&self, why: Unreachable, out: &mut O) -> Fate {
+        match why {
+            Unreachable::NoNeighbor { port, address } => {
+                out.want_neighbor(port, address);
+                Fate::Drop(DropReason::NoNeighbor)
+            }
+            Unreachable::NoRoute => Fate::Drop(DropReason::NoRoute),
+        }
     }
 }
 

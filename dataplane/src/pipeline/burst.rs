@@ -145,7 +145,8 @@ impl Pipeline {
             Parsed::Fragment { source, destination } => self.fragment(source, destination, mbuf, out),
             Parsed::Whole => self.whole_from_worker(mbuf, out),
             Parsed::Arp => self.arp(mbuf),
-            Parsed::OtherIpv4 { .. } | Parsed::NotBalanced => Fate::Kernel,
+            Parsed::OtherIpv4 { destination } => self.other_ipv4(destination, mbuf, out),
+            Parsed::NotBalanced => Fate::Kernel,
             Parsed::Refused(reason) => Fate::Drop(reason),
         }
     }

@@ -4,7 +4,7 @@ use super::Pipeline;
 use super::output::{Fate, Output};
 use super::parse::{Flow, IPV4_OFFSET};
 use crate::connection::Identity;
-use crate::forward::{nat, ttl, tunnel};
+use crate::forward::{mss, nat, ttl, tunnel};
 use crate::nexthop::{Hop, Unreachable};
 use crate::reject::IcmpError;
 use crate::tables::Way;
@@ -33,21 +33,28 @@ impl Pipeline {
         let Some(way) = self.tables.way(identity.real_slot).copied() else {
             return Fate::Drop(DropReason::RealRemoved);
         };
-        let hop = match way.hop {
+        let mut hop = match way.hop {
             Ok(hop) => hop,
             Err(why) => return self.unreachable(why, mbuf, out),
         };
         let mtu = match identity.method {
-            ForwardMethod::Tunnel => hop.mtu.saturating_sub(tunnel::OVERHEAD),
+            ForwardMethod::Tunnel => {
+                hop.mtu = self.settings.path_mtus.limit(hop.mtu, identity.real.address, self.now);
+                hop.mtu.saturating_sub(tunnel::OVERHEAD)
+            }
             ForwardMethod::Nat | ForwardMethod::Direct => hop.mtu,
         };
+        let heeds_dont_fragment = identity.method != ForwardMethod::Tunnel || way.outer.keeps_dont_fragment();
         if let Some(fate) = self.expired(mbuf, out) {
             return fate;
         }
         // An error about the size quotes the packet as it is now.
         ttl::decrement(packet_mut(mbuf));
-        if let Some(fate) = self.too_large(flow, mtu, mbuf, out) {
+        if let Some(fate) = self.too_large(flow, mtu, heeds_dont_fragment, mbuf, out) {
             return fate;
+        }
+        if flow.is_syn() {
+            self.clamp_mss(identity, flow, mtu, mbuf);
         }
         let sent = match identity.method {
             ForwardMethod::Nat => {
@@ -80,13 +87,31 @@ impl Pipeline {
         if let Some(fate) = self.expired(mbuf, out) {
             return fate;
         }
-        if let Some(fate) = self.too_large(flow, hop.mtu, mbuf, out) {
+        if let Some(fate) = self.too_large(flow, hop.mtu, true, mbuf, out) {
             return fate;
+        }
+        if flow.is_syn()
+            && let Some(way) = self.tables.way(identity.real_slot).and_then(|way| way.hop.ok())
+        {
+            self.clamp_mss(identity, flow, way.mtu, mbuf);
         }
         let packet = packet_mut(mbuf);
         ttl::decrement(packet);
         nat::rewrite_source(packet, flow.header_len, flow.protocol, identity.service);
         leave(mbuf, &hop, flow.length > hop.mtu)
+    }
+
+    /// Lowers what a SYN says of segment sizes to what fits the way to the real, if the service asks for it. The real's own
+    /// SYN says what the client may send: it passes here with VS/NAT only.
+    #[cold]
+    fn clamp_mss(&self, identity: &Identity, flow: &Flow, mtu: u16, mbuf: &mut Mbuf) {
+        let services = &self.tables.services;
+        let real = services.real(identity.real_slot, identity.real_generation);
+        let service = real.and_then(|real| services.service(real.service));
+        if service.is_some_and(|service| service.options.clamp_mss) {
+            let most = mtu.saturating_sub(mss::HEADERS);
+            mss::clamp(packet_mut(mbuf), flow.header_len, flow.protocol, most);
+        }
     }
 
     /// The way to a client, remembered in its connection until the next hops change.
@@ -124,14 +149,22 @@ impl Pipeline {
 
     /// An answer if the packet is too large for its way and must not be fragmented.
     #[inline]
-    fn too_large<O: Output>(&mut self, flow: &Flow, mtu: u16, mbuf: &mut Mbuf, out: &mut O) -> Option<Fate> {
+    fn too_large<O: Output>(
+        &mut self,
+        flow: &Flow,
+        mtu: u16,
+        heeds_dont_fragment: bool,
+        mbuf: &mut Mbuf,
+        out: &mut O,
+    ) -> Option<Fate> {
         if flow.length <= mtu {
             return None;
         }
         if mtu < MIN_MTU {
             return Some(Fate::Drop(DropReason::MtuTooSmall));
         }
-        let dont_fragment = packet(mbuf).get(FLAGS).is_some_and(|flags| flags & DONT_FRAGMENT != 0);
+        let dont_fragment =
+            heeds_dont_fragment && packet(mbuf).get(FLAGS).is_some_and(|flags| flags & DONT_FRAGMENT != 0);
         dont_fragment.then(|| {
             let error = IcmpError::FragmentationNeeded { mtu };
             self.answer_error(error, DropReason::FragmentationNeeded, mbuf, out)
@@ -143,7 +176,8 @@ impl Pipeline {
     pub(super) fn encapsulate(&mut self, mbuf: &mut Mbuf, way: &Way) -> bool {
         let mut outer = [0u8; tunnel::OVERHEAD as usize];
         // Only a packet that may be fragmented shows its identification; the others leave it to those.
-        if packet(mbuf).get(FLAGS).is_some_and(|flags| flags & DONT_FRAGMENT == 0) {
+        let is_fixed = packet(mbuf).get(FLAGS).is_none_or(|flags| flags & DONT_FRAGMENT != 0);
+        if !(is_fixed && way.outer.keeps_dont_fragment()) {
             self.identification = self.identification.wrapping_add(1);
         }
         way.outer.write(&mut outer, packet(mbuf), self.identification);
@@ -153,14 +187,19 @@ impl Pipeline {
         true
     }
 
-    /// No way: without a route the sender is told; without a neighbour the packet is lost and the neighbour asked for.
+    /// No way: without a route the sender is told; without a neighbour the packet is lost and the neighbour asked for. If
+    /// it has not answered for 3 s the sender is told, about the packet as it would have left.
     #[cold]
     pub(super) fn unreachable<O: Output>(&mut self, why: Unreachable, mbuf: &mut Mbuf, out: &mut O) -> Fate {
         match why {
             Unreachable::NoRoute => self.answer_error(IcmpError::HostUnreachable, DropReason::NoRoute, mbuf, out),
             Unreachable::NoNeighbor { port, address } => {
                 out.want_neighbor(port, address);
-                Fate::Drop(DropReason::NoNeighbor)
+                if !self.unresolved.is_given_up(port, address, self.now) {
+                    return Fate::Drop(DropReason::NoNeighbor);
+                }
+                ttl::decrement(packet_mut(mbuf));
+                self.answer_error(IcmpError::HostUnreachable, DropReason::NoNeighbor, mbuf, out)
             }
         }
     }

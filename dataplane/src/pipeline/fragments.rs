@@ -116,6 +116,11 @@ impl Pipeline {
                 }
             }
             Parsed::IcmpError { destination } => self.icmp_error(destination, mbuf, out),
+            Parsed::OtherIpv4 { destination } => match self.other_ipv4(destination, mbuf, out) {
+                // What is made here is split by itself.
+                fate @ Fate::ForwardInFragments { .. } => return fate,
+                fate => fate,
+            },
             Parsed::Refused(reason) => Fate::Drop(reason),
             _ => Fate::Kernel,
         };

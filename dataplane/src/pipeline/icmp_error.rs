@@ -50,7 +50,8 @@ impl Pipeline {
         }
     }
 
-    /// From the client's side, about a reply. No MTU applies to ICMP.
+    /// From the client's side, about a reply. An ICMP error is never too large for its way: nobody could be told. It is
+    /// sent in fragments, whatever its "don't fragment" says.
     fn error_to_real<O: Output>(&mut self, identity: &Identity, mbuf: &mut Mbuf, out: &mut O) -> Fate {
         if let Some(real) = self.counters.real(identity.real_slot) {
             real.in_packets.add(1);
@@ -59,7 +60,7 @@ impl Pipeline {
         let Some(way) = self.tables.way(identity.real_slot).copied() else {
             return Fate::Drop(DropReason::RealRemoved);
         };
-        let hop = match way.hop {
+        let mut hop = match way.hop {
             Ok(hop) => hop,
             Err(why) => return self.unreachable(why, mbuf, out),
         };
@@ -67,12 +68,16 @@ impl Pipeline {
             return Fate::Drop(DropReason::TtlExceeded);
         }
         ttl::decrement(packet_mut(mbuf));
+        if identity.method == ForwardMethod::Tunnel {
+            hop.mtu = self.settings.path_mtus.limit(hop.mtu, identity.real.address, self.now);
+        }
         let ready = match identity.method {
             ForwardMethod::Nat => icmp::rewrite_for_real(packet_mut(mbuf), identity.real),
             ForwardMethod::Direct => true,
             ForwardMethod::Tunnel => self.encapsulate(mbuf, &way),
         };
-        if ready { leave(mbuf, &hop, false) } else { Fate::Drop(DropReason::IcmpMalformed) }
+        let is_too_large = packet(mbuf).len() > usize::from(hop.mtu);
+        if ready { leave(mbuf, &hop, is_too_large) } else { Fate::Drop(DropReason::IcmpMalformed) }
     }
 
     /// From the real's side, about a request: the client hears of it from the service.
@@ -92,7 +97,8 @@ impl Pipeline {
         if !icmp::rewrite_for_client(packet_mut(mbuf), identity.service) {
             return Fate::Drop(DropReason::IcmpMalformed);
         }
-        leave(mbuf, &hop, false)
+        let is_too_large = packet(mbuf).len() > usize::from(hop.mtu);
+        leave(mbuf, &hop, is_too_large)
     }
 
     /// From the way of a tunnel, to the director: the client is told about its own packet.
@@ -110,7 +116,14 @@ impl Pipeline {
         if !is_tunnel {
             return Err(Fate::Kernel);
         }
-        error.for_client(answer).ok_or(Fate::Kernel)
+        // The MTU is remembered whether or not this client can do with it.
+        if error.is_fragmentation_needed() {
+            self.settings.path_mtus.learn(error.destination, error.mtu, self.now);
+        }
+        let way = connection.and_then(|connection| self.tables.way(connection.real_slot()));
+        let mtu = way.and_then(|way| way.hop.ok()).map_or(error.mtu, |hop| hop.mtu);
+        let mtu = self.settings.path_mtus.limit(mtu, error.destination.to_bits(), self.now);
+        error.for_client(mtu, answer).ok_or(Fate::Kernel)
     }
 }
 

@@ -7,6 +7,7 @@
 mod admit;
 mod answer;
 mod burst;
+mod echo;
 mod follow;
 mod forward;
 mod fragments;
@@ -14,6 +15,7 @@ mod icmp_error;
 mod local;
 mod output;
 mod parse;
+mod unresolved;
 
 pub(crate) use admit::FTP_DATA;
 pub use burst::Origin;
@@ -25,6 +27,7 @@ use crate::connection::ConnectionTable;
 use crate::counters::Counters;
 use crate::fragment::{Cuts, Reassembly};
 use crate::limiter::Limiter;
+use crate::path_mtu::PathMtus;
 use crate::service::Cursors;
 use crate::tables::Tables;
 use burst::Batch;
@@ -32,6 +35,7 @@ use config::Unmatched;
 use link::directory::Directory;
 use link::message::ConnectionState;
 use std::sync::Arc;
+use unresolved::Unresolved;
 
 /// What a pipeline knows of a port.
 #[derive(Clone, Debug)]
@@ -57,6 +61,8 @@ pub struct Settings {
     pub unmatched: Unmatched,
     /// Answers a second, of this worker.
     pub answer_rate: u32,
+    /// What routers said about the ways of tunnels, to all workers.
+    pub path_mtus: Arc<PathMtus>,
 }
 
 /// One worker's packet path, without its queues.
@@ -72,6 +78,8 @@ pub struct Pipeline {
     batch: Batch,
     /// Packets of which some fragments are here.
     reassembly: Reassembly,
+    /// Neighbours that packets wait for.
+    unresolved: Unresolved,
     /// How the packet came that is about to leave in fragments.
     cuts: Option<Cuts>,
     now: Milliseconds,
@@ -104,6 +112,7 @@ impl Pipeline {
             limiter,
             batch,
             reassembly: Reassembly::default(),
+            unresolved: Unresolved::default(),
             cuts: None,
             now,
             identification,

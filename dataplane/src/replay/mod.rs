@@ -23,6 +23,7 @@ use rte_rs::{Burst, Eal, EalOptions, Mbuf, Mempool, MempoolOptions};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The longest frame that a replay takes.
@@ -244,6 +245,7 @@ impl<'a> Replay<'a> {
             ports: setup::port_facts(machine, &real),
             unmatched: machine.dataplane.unmatched,
             answer_rate: machine.dataplane.reject_rate,
+            path_mtus: Arc::default(),
         };
         let tables = publisher.tables();
         let pipeline = Pipeline::new(settings, connections, counters, tables, link.directory(), 0);

@@ -4,6 +4,7 @@
 use config::{Machine, Services};
 use dataplane::connection::{Accounts, ConnectionTable};
 use dataplane::counters::Counters;
+use dataplane::path_mtu::PathMtus;
 use dataplane::pipeline::{Output, Pipeline, Settings};
 use dataplane::publisher::Publisher;
 use dataplane::setup::{self, PortReality};
@@ -12,7 +13,7 @@ use link::counters::WorkerTotals;
 use link::message::ConnectionRow;
 use link::region::DataplaneLink;
 use rte_rs::{Eal, EalOptions, Mbuf, Mempool, MempoolOptions};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// `wan` has a kernel interface, `lan` has none. A real has no route, another no neighbour.
 const MACHINE: &str = r#"
@@ -148,6 +149,7 @@ impl Rig {
         let mut publisher = Publisher::new(setup::port_interfaces(&machine, &real), link.directory(), 0);
         publisher.apply_next_hops(1, &setup::static_next_hops(&machine)).unwrap();
         publisher.apply_services(1, &services(0).table(), 0).unwrap();
+        let path_mtus = Arc::<PathMtus>::default();
         let pipelines = (0..workers)
             .map(|worker| {
                 let accounts = Accounts::new(link.directory().reals.clone());
@@ -159,6 +161,7 @@ impl Rig {
                     ports: setup::port_facts(&machine, &real),
                     unmatched: machine.dataplane.unmatched,
                     answer_rate: machine.dataplane.reject_rate,
+                    path_mtus: path_mtus.clone(),
                 };
                 let counters = Counters::of_worker(&link, worker, real.len() as u16).unwrap();
                 Pipeline::new(settings, table.unwrap().0, counters, publisher.tables(), link.directory(), 0)
