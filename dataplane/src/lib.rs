@@ -20,6 +20,7 @@ pub mod icmp;
 pub mod kernel;
 pub mod limiter;
 pub mod nexthop;
+pub mod options;
 pub mod path_mtu;
 pub mod pipeline;
 pub mod publisher;

@@ -34,6 +34,11 @@ pub enum IcmpError {
     TimeExceeded,
     /// The other fragments of a packet did not come in time.
     ReassemblyTimeExceeded,
+    /// An IPv4 option makes no sense.
+    ParameterProblem {
+        /// The offset of the byte that does not, in the header.
+        pointer: u8,
+    },
     /// The packet is too large for the way and must not be fragmented.
     FragmentationNeeded {
         /// The largest packet that may pass, in bytes.
@@ -50,6 +55,7 @@ impl IcmpError {
             Self::HostUnreachable => (kind::DESTINATION_UNREACHABLE, code::HOST, [0; 4]),
             Self::TimeExceeded => (kind::TIME_EXCEEDED, 0, [0; 4]),
             Self::ReassemblyTimeExceeded => (kind::TIME_EXCEEDED, 1, [0; 4]),
+            Self::ParameterProblem { pointer } => (kind::PARAMETER_PROBLEM, 0, [pointer, 0, 0, 0]),
             Self::FragmentationNeeded { mtu } => {
                 let [high, low] = mtu.to_be_bytes();
                 (kind::DESTINATION_UNREACHABLE, code::FRAGMENTATION_NEEDED, [0, 0, high, low])

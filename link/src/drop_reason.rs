@@ -72,6 +72,8 @@ drop_reasons! {
     FragmentTooLarge "fragment_too_large" "A fragment of a packet that is longer than is put together (65,176 bytes of payload).",
     FragmentTimeout "fragment_timeout" "The other fragments of its packet did not come within 30 s.",
     FragmentEvicted "fragment_evicted" "A fragment of an incomplete packet that newer packets needed the place of.",
+    SourceRouted "source_routed" "The packet's IPv4 options say which way it has to go.",
+    OptionsMalformed "options_malformed" "The packet's IPv4 options make no sense.",
 }
 
 #[cfg(test)]

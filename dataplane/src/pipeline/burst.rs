@@ -2,12 +2,13 @@
 
 use super::fragments::WHOLE;
 use super::output::Fate;
-use super::parse::{Parsed, parse};
+use super::parse::{Flow, Parsed, parse};
 use super::{IPV4_OFFSET, Output, Pipeline, Verdict};
 use crate::connection::Found;
 use crate::steer::Steering;
 use link::DropReason;
 use rte_rs::{Burst, HashKey, Mbuf};
+use wire::ipv4;
 
 /// What the stages say about the frames of one burst, by position.
 pub(super) struct Batch {
@@ -136,10 +137,7 @@ impl Pipeline {
             return Fate::Drop(DropReason::FrameMalformed);
         };
         match parsed {
-            Parsed::Flow(flow) => match self.found(position) {
-                Some(found) => self.follow(found, &flow, mbuf, out),
-                None => self.admit(&flow, mbuf, out),
-            },
+            Parsed::Flow(flow) => self.carry(&flow, self.found(position), mbuf, out),
             Parsed::Elsewhere { worker } => Fate::HandOff { worker },
             Parsed::IcmpError { destination } => self.icmp_error(destination, mbuf, out),
             Parsed::Fragment { source, destination } => self.fragment(source, destination, mbuf, out),
@@ -148,6 +146,20 @@ impl Pipeline {
             Parsed::OtherIpv4 { destination } => self.other_ipv4(destination, mbuf, out),
             Parsed::NotBalanced => Fate::Kernel,
             Parsed::Refused(reason) => Fate::Drop(reason),
+        }
+    }
+
+    /// A packet of a connection, or one that may open one.
+    #[inline]
+    pub(super) fn carry<O: Output>(&mut self, flow: &Flow, found: Option<Found>, mbuf: &mut Mbuf, out: &mut O) -> Fate {
+        if usize::from(flow.header_len) != ipv4::HEADER_LEN
+            && let Some(fate) = self.refused_for_options(flow, found, mbuf, out)
+        {
+            return fate;
+        }
+        match found {
+            Some(found) => self.follow(found, flow, mbuf, out),
+            None => self.admit(flow, mbuf, out),
         }
     }
 

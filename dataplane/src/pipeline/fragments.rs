@@ -109,10 +109,9 @@ impl Pipeline {
         let fate = match parse(mbuf.data(), &facts.mac, &mut key) {
             Parsed::Flow(flow) => {
                 let steering = Steering::of(&self.settings, &self.tables, self.batch.origin);
-                match (steering.elsewhere(flow.source, flow.destination), self.connections.lookup(&key)) {
-                    (Some(worker), _) => Fate::HandOff { worker },
-                    (None, Some(found)) => self.follow(found, &flow, mbuf, out),
-                    (None, None) => self.admit(&flow, mbuf, out),
+                match steering.elsewhere(flow.source, flow.destination) {
+                    Some(worker) => Fate::HandOff { worker },
+                    None => self.carry(&flow, self.connections.lookup(&key), mbuf, out),
                 }
             }
             Parsed::IcmpError { destination } => self.icmp_error(destination, mbuf, out),

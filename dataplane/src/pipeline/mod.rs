@@ -13,6 +13,7 @@ mod forward;
 mod fragments;
 mod icmp_error;
 mod local;
+mod options;
 mod output;
 mod parse;
 mod unresolved;

@@ -42,6 +42,8 @@ fn meet(reason: DropReason, pool: &Mempool) -> Option<WorkerTotals> {
         DropReason::FragmentDuplicate => vec![fragment(1, 8, 16), fragment(1, 8, 16)],
         DropReason::FragmentTooLarge => vec![fragment(1, 65_528, 8)],
         DropReason::FragmentEvicted => (0..17).map(|id| fragment(id, 8, 16)).collect(),
+        DropReason::SourceRouted => vec![(WAN, tcp_80().syn().options(&[131, 7, 8, 10, 0, 0, 1, 0]).bytes())],
+        DropReason::OptionsMalformed => vec![(WAN, tcp_80().syn().options(&[7, 1, 4, 0]).bytes())],
         DropReason::FragmentTimeout => return Some(fragments_never_completed(pool)),
         DropReason::NoService => vec![(WAN, tcp(1000, 99).syn().bytes())],
         DropReason::NoConnection => vec![(WAN, tcp_80().acking(1).bytes())],
