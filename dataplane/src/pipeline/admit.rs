@@ -2,12 +2,11 @@
 
 use super::Pipeline;
 use super::follow::after;
-use super::forward::{packet, packet_mut};
+use super::forward::packet;
 use super::output::{Fate, Output};
 use super::parse::Flow;
 use crate::connection::tcp::Direction;
 use crate::connection::{Endpoint, Identity};
-use crate::forward::ttl;
 use crate::reject;
 use crate::service::RealEntry;
 use crate::steer;
@@ -81,24 +80,6 @@ impl Pipeline {
         }
         self.count_inbound(slot, flow);
         self.forward_to_real(&identity, flow, mbuf, out)
-    }
-
-    /// A packet to no virtual address: the kernel's. From a real behind NAT, from the very port of a service, it can only
-    /// belong to a connection that is no more: `nat_icmp_send` has the real told so.
-    fn no_service_s<O: Output>(&mut self, flow: &Flow, mbuf: &mut Mbuf, out: &mut O) -> Fate {
-        let (protocol, from) = (flow.protocol, flow.source);
-        if self.tables.services.settings().nat_icmp_send == 0
-            || flow.is_reset()
-            || !self.tables.is_nat_endpoint(protocol, from.address, from.port)
-        {
-            return Fate::Kernel;
-        }
-        // The director is a router here.
-        if let Some(fate) = self.expired(mbuf, out) {
-            return fate;
-        }
-        ttl::decrement(packet_mut(mbuf));
-        self.answer_unreachable(DropReason::NoConnection, mbuf, out)
     }
 
     /// A virtual address, but no service on that port.

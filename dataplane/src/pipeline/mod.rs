@@ -16,6 +16,7 @@ mod local;
 mod options;
 mod output;
 mod parse;
+mod stray;
 mod unresolved;
 
 pub(crate) use admit::FTP_DATA;
