@@ -90,6 +90,7 @@ fn packet_path_does_not_allocate() {
         ("new connections", totals.connections_created),
         ("handed over", totals.taken_over),
         ("fragments", totals.fragments_created),
+        ("put together", totals.fragments_reassembled),
     ];
     for (part, packets) in parts {
         assert!(packets > 5_000, "{part}: {packets}");
