@@ -8,9 +8,11 @@
 //!
 //! Requests on one connection are answered in order.
 
+mod lvs;
 mod reply;
 mod request;
 
+pub use lvs::*;
 pub use reply::*;
 pub use request::*;
 
@@ -137,9 +139,13 @@ pub fn decode_request(line: &[u8]) -> Result<Request, Failure> {
         _command: IgnoredAny,
     }
     let request = serde_json::from_slice(line).and_then(|request| match request {
-        Request::Status | Request::ServiceList | Request::Drops | Request::Ports | Request::Timeouts => {
-            serde_json::from_slice::<Bare>(line).map(|_| request)
-        }
+        Request::Status
+        | Request::ServiceList
+        | Request::Drops
+        | Request::Ports
+        | Request::Timeouts
+        | Request::LvsServices
+        | Request::LvsTimeouts => serde_json::from_slice::<Bare>(line).map(|_| request),
         _ => Ok(request),
     });
     request.map_err(|error| Failure::usage(format!("The request was not understood: {error}.")))

@@ -7,6 +7,7 @@ use super::Stop;
 use crate::protocol::{ConnectionFilter, DEFAULT_SOCKET, Failure, MAX_REQUEST, Request, encode_request};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use link::model::Protocol;
+use std::ffi::OsString;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
@@ -97,6 +98,13 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: Option<TimeoutsCommand>,
     },
+    /// The command line of ipvsadm 1.31, for this director; exit codes as there
+    #[command(disable_help_flag = true)]
+    Ipvsadm {
+        /// As ipvsadm takes them; none: -L
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+        arguments: Vec<OsString>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -185,6 +193,11 @@ pub(super) enum Task {
         /// Those at 0 too.
         all: bool,
     },
+    /// A command line of ipvsadm.
+    Ipvsadm {
+        /// Its words.
+        arguments: Vec<OsString>,
+    },
 }
 
 impl Command {
@@ -193,6 +206,7 @@ impl Command {
         let request = match self {
             Self::Stats { service, rate: true } => return Ok(Task::Rate { service: service.clone() }),
             Self::Drops { all } => return Ok(Task::Drops { all: *all }),
+            Self::Ipvsadm { arguments } => return Ok(Task::Ipvsadm { arguments: arguments.clone() }),
             Self::Stats { service, rate: false } => Request::Stats { service: service.clone() },
             Self::Status => Request::Status,
             Self::Service(command) => command.request(),

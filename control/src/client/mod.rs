@@ -3,21 +3,25 @@
 mod arguments;
 mod connection;
 mod explain;
+mod ipvsadm;
 mod rate;
 mod show;
 mod table;
 
 use crate::protocol::{
-    Changed, ConnectionRow, Count, Drops, Explained, GroupRow, PortRow, Request, ServiceRow, Status, Totals, payload,
+    Changed, ConnectionRow, Count, DEFAULT_SOCKET, Drops, Explained, GroupRow, PortRow, Request, ServiceRow, Status,
+    Totals, payload,
 };
 use arguments::{Arguments, Format, Task};
 use clap::Parser;
 use connection::Connection;
+use ipvsadm::Program;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Why a command was not done.
@@ -69,6 +73,13 @@ impl Stop {
 
 /// Runs `sluice` with these arguments (the first is the program's name); returns the exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Write, errors: &mut dyn Write) -> u8 {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(program) = arguments.first().and_then(|name| Program::called(name)) {
+        let socket = std::env::var_os("SLUICE_SOCKET").map_or_else(|| DEFAULT_SOCKET.into(), PathBuf::from);
+        let words = words(arguments.get(1..).unwrap_or_default());
+        let outcome = program.run(&words, &socket, out, errors);
+        return finish(outcome, out, errors);
+    }
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -79,8 +90,18 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Write, e
             return u8::try_from(error.exit_code()).unwrap_or(USAGE);
         }
     };
-    match execute(&arguments, out).and_then(|()| Ok(out.flush()?)) {
-        Ok(()) => DONE,
+    let outcome = execute(&arguments, out, errors);
+    finish(outcome, out, errors)
+}
+
+fn words(arguments: &[OsString]) -> Vec<String> {
+    arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
+/// Prints why it was not done, if it was not; returns the exit code.
+fn finish(outcome: Result<u8, Stop>, out: &mut dyn Write, errors: &mut dyn Write) -> u8 {
+    match outcome.and_then(|code| out.flush().map(|()| code).map_err(Stop::from)) {
+        Ok(code) => code,
         Err(stop) => {
             let code = stop.exit_code();
             if code != CLOSED_PIPE {
@@ -93,15 +114,20 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Write, e
     }
 }
 
-fn execute(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Stop> {
+fn execute(arguments: &Arguments, out: &mut dyn Write, errors: &mut dyn Write) -> Result<u8, Stop> {
     let task = arguments.command.task()?;
+    if let Task::Ipvsadm { arguments: given } = &task {
+        return Program::Ipvsadm.run(&words(given), &arguments.socket, out, errors);
+    }
     let mut connection = Connection::open(&arguments.socket)?;
     let json = arguments.format == Format::Json;
     match task {
-        Task::Rate { service } => rate(&mut connection, service, json, out),
-        Task::Drops { all } => drops(&mut connection, all, json, out),
-        Task::Ask(request) => ask(&mut connection, &request, json, out),
+        Task::Rate { service } => rate(&mut connection, service, json, out)?,
+        Task::Drops { all } => drops(&mut connection, all, json, out)?,
+        Task::Ask(request) => ask(&mut connection, &request, json, out)?,
+        Task::Ipvsadm { .. } => {}
     }
+    Ok(DONE)
 }
 
 fn ask(connection: &mut Connection, request: &Request, json: bool, out: &mut dyn Write) -> Result<(), Stop> {
@@ -124,6 +150,10 @@ fn ask(connection: &mut Connection, request: &Request, json: bool, out: &mut dyn
         Request::Ports => show::ports(&connection.ask::<Vec<PortRow>>(request)?, out)?,
         Request::Explain { .. } => explain::explain(&connection.ask::<Explained>(request)?, out)?,
         Request::GroupList => show::groups(&connection.ask::<Vec<GroupRow>>(request)?, out)?,
+        // ipvsadm prints these.
+        Request::LvsServices | Request::LvsTimeouts | Request::LvsChange { .. } => {
+            return json_result(connection, request, out);
+        }
         Request::Timeouts => show::timeouts(&connection.ask::<BTreeMap<String, u64>>(request)?, out)?,
         Request::Apply { .. } | Request::Reload { .. } => {
             show::changed(&connection.ask::<Changed>(request)?, true, out)?;

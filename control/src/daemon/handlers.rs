@@ -1,11 +1,13 @@
 //! What each request does.
 
+use super::lvs;
 use super::report;
 use super::rows::RowsError;
 use super::running;
 use super::server::Output;
 use super::session::SessionError;
 use super::state::Daemon;
+use crate::ipvsadm;
 use crate::protocol::{Changed, ConnectionFilter, ConnectionRow, Count, Explained, Failure, Request};
 use config::Services;
 use link::message::{self, Flow, Reply};
@@ -51,6 +53,9 @@ pub(super) async fn handle(daemon: &Daemon, request: Request, out: &mut Output) 
             let timeouts: BTreeMap<_, _> = daemon.running().timeouts.entries().into_iter().collect();
             out.end(Ok(timeouts)).await
         }
+        Request::LvsServices => lvs::services(daemon, out).await,
+        Request::LvsTimeouts => out.end(Ok(ipvsadm::timeouts(&daemon.running()))).await,
+        Request::LvsChange { changes } => out.end(lvs::change(daemon, &changes).await).await,
         change => out.end(self::change(daemon, change).await).await,
     }
 }

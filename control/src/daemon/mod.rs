@@ -13,10 +13,12 @@
 pub mod differences;
 mod handlers;
 pub mod kernel;
+mod lvs;
 pub mod mirror;
 pub mod netlink;
 mod options;
 pub mod program;
+pub mod rates;
 mod refusal;
 mod report;
 pub mod rows;

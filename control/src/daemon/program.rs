@@ -2,6 +2,7 @@
 
 use super::kernel;
 use super::mirror::{Mirror, MirrorPort};
+use super::rates;
 use super::server::{ServeError, Server};
 use super::state::Daemon;
 use super::supervise;
@@ -88,6 +89,7 @@ async fn live(
     let socket = machine.control.socket.clone();
     let daemon = Rc::new(Daemon::new(machine, machine_file, services, services_file, kernel));
     tokio::task::spawn_local(supervise::run(Rc::clone(&daemon)));
+    tokio::task::spawn_local(rates::run(Rc::clone(&daemon)));
     tokio::task::spawn_local(server.serve(Rc::clone(&daemon)));
     log::info!("sluiced {} serves {}", env!("CARGO_PKG_VERSION"), socket.display());
 

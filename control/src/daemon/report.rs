@@ -1,14 +1,15 @@
 //! What clients are told: the running services joined with what the dataplane shows of itself.
 
 use super::differences::differences;
+use super::rates::traffic;
 use super::session::SessionError;
 use super::state::Daemon;
 use crate::protocol::{
     DataplaneStatus, DropRow, Drops, Explained, ExplainedConnection, ExplainedHop, ExplainedReal, ExplainedService,
-    Failure, GroupRow, Outcome, PortRow, RealRow, ServiceRow, Status, Totals, Traffic, WorkerRow,
+    Failure, GroupRow, Outcome, PortRow, RealRow, ServiceRow, Status, Totals, WorkerRow,
 };
 use config::{NamedService, Services};
-use link::counters::{RealTotals, WorkerTotals};
+use link::counters::WorkerTotals;
 use link::directory::RealState;
 use link::message::{self, Explanation, Flow};
 use link::model::{Group, ServiceKey};
@@ -160,16 +161,6 @@ const fn group(key: ServiceKey) -> Option<u32> {
     match key {
         ServiceKey::Endpoint(_) => None,
         ServiceKey::Group(number) => Some(number),
-    }
-}
-
-fn traffic(totals: &RealTotals) -> Traffic {
-    Traffic {
-        connections: totals.connections,
-        in_packets: totals.in_packets,
-        in_bytes: totals.in_bytes,
-        out_packets: totals.out_packets,
-        out_bytes: totals.out_bytes,
     }
 }
 

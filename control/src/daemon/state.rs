@@ -2,6 +2,7 @@
 
 use super::differences::differences;
 use super::kernel;
+use super::rates::Meters;
 use super::refusal;
 use super::saved::{Saved, Version};
 use super::session::{PATIENCE, Session, SessionError, Verdict};
@@ -30,6 +31,8 @@ pub struct Daemon {
     pub session: Session,
     /// The kernel.
     pub kernel: kernel::Handle,
+    /// Rates, and what the counters stood at when they were zeroed.
+    pub rates: RefCell<Meters>,
     running: RefCell<Rc<Services>>,
     /// The running services are newer than what the dataplane has, because they changed while it was not there.
     unsent: Cell<bool>,
@@ -88,6 +91,7 @@ impl Daemon {
             started: Instant::now(),
             session,
             kernel,
+            rates: RefCell::default(),
             running: RefCell::new(Rc::new(services)),
             unsent: Cell::new(unsent),
             saved,

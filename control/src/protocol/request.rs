@@ -1,6 +1,6 @@
 //! What a client asks. `{"command":"real_add","service":"web","address":"10.0.0.3:80","weight":1}`.
 
-use super::text;
+use super::{LvsChange, text};
 use link::model::{ForwardMethod, Protocol, RealServer, SchedulerKind};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -121,6 +121,16 @@ pub enum Request {
         /// Key of `[timeouts]` to seconds.
         timeouts: BTreeMap<String, u64>,
     },
+    /// Changes in the words of ipvsadm, each done or refused by itself, all together one new version of the table:
+    /// [`super::LvsChanged`].
+    LvsChange {
+        /// In their order.
+        changes: Vec<LvsChange>,
+    },
+    /// Every service as ipvsadm lists it, the newest first: a row [`super::LvsService`] each, then [`super::Count`].
+    LvsServices,
+    /// The timeouts that ipvsadm knows: [`super::LvsTimeouts`].
+    LvsTimeouts,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
