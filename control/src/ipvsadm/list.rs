@@ -44,11 +44,8 @@ pub(super) fn services(
 
 /// The order of the list: endpoints by protocol, address and port, then groups; reals by address and port.
 pub(super) fn sort(services: &mut Vec<LvsService>) {
-    // Where the comparison of the reference is no order, the outcome hangs on where each began: here always alike.
-    services.sort_by_key(|service| (number(service.key), service.key.address()));
     merge_sort(services, &by_service);
     for service in services {
-        service.reals.sort_by_key(|server| server.real.address);
         merge_sort(&mut service.reals, &|a, b| by_address(a.real.address, b.real.address));
     }
 }
@@ -75,7 +72,7 @@ fn by_address(a: SocketAddrV4, b: SocketAddrV4) -> Ordering {
 }
 
 /// The sign of the 32-bit difference, as the reference compares: 202.0.0.1 comes before 10.0.0.1. Not an order over
-/// numbers more than 2^31 apart.
+/// numbers more than 2^31 apart: how three of those come out hangs on where they began.
 fn wrapping(a: u32, b: u32) -> Ordering {
     (a.wrapping_sub(b).cast_signed()).cmp(&0)
 }
