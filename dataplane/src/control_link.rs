@@ -5,7 +5,7 @@ use crate::explain::{Explained, WorkerView, explain, with_choice};
 use crate::publisher::Publisher;
 use crate::worker::{Mailbox, NeighborWish, matches};
 use config::Unmatched;
-use link::message::{ConnectionFilter, Explanation, Reply, Request, Table};
+use link::message::{ConnectionFilter, Explanation, Flow, Reply, Request, Table};
 use link::record::Address;
 use link::region::{DataplaneLink, Garbage, Received};
 use link::transaction::{Assembled, Assembler, Refused};
@@ -71,7 +71,7 @@ enum JobKind {
     /// Waits for the workers to remove connections.
     Flush { filter: ConnectionFilter, asked: bool },
     /// Waits for a worker's scheduler.
-    Explain { so_far: Explanation, service: u32, asked: bool },
+    Explain { so_far: Explanation, service: u32, flow: Flow, asked: bool },
     /// An answer that found the ring full.
     Say(Reply),
 }
@@ -149,7 +149,9 @@ impl ControlLink {
             Request::Explain(flow) => {
                 match explain(&flow, &self.publisher.tables(), &mut self.outside.views, self.unmatched, now) {
                     Explained::Done(explanation) => JobKind::Say(Reply::Explanation(explanation)),
-                    Explained::NeedsChoice { so_far, service } => JobKind::Explain { so_far, service, asked: false },
+                    Explained::NeedsChoice { so_far, service, flow } => {
+                        JobKind::Explain { so_far, service, flow, asked: false }
+                    }
                 }
             }
             _ => return,
@@ -253,10 +255,10 @@ impl ControlLink {
     }
 
     fn ask_scheduler(&mut self, job: &mut Job) -> Progress {
-        let JobKind::Explain { so_far, service, asked } = &mut job.kind else { return Progress::Done };
+        let JobKind::Explain { so_far, service, flow, asked } = &mut job.kind else { return Progress::Done };
         let Some(mailbox) = self.outside.mailboxes.get(usize::from(so_far.worker)) else { return Progress::Done };
         if !*asked {
-            mailbox.peek.ask(*service);
+            mailbox.peek.ask(*service, flow.source.into(), flow.destination.into());
             *asked = true;
             return Progress::Moved;
         }

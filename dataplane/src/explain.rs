@@ -30,6 +30,8 @@ pub enum Explained {
         so_far: Explanation,
         /// The service's slot.
         service: u32,
+        /// The flow asked about.
+        flow: Flow,
     },
 }
 
@@ -91,7 +93,7 @@ pub fn explain(flow: &Flow, tables: &Tables, views: &mut [WorkerView], unmatched
         explanation.outcome = Outcome::Answered(DropReason::NoConnection);
         return Explained::Done(explanation);
     }
-    Explained::NeedsChoice { so_far: explanation, service: service.slot }
+    Explained::NeedsChoice { so_far: explanation, service: service.slot, flow: *flow }
 }
 
 /// Completes an explanation with what the scheduler says.

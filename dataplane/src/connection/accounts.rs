@@ -1,9 +1,10 @@
-//! How many connections each real has, over all workers: what least-connection schedulers and removed reals ask.
+//! How many connections each real has, over all workers: what schedulers, thresholds and removed reals ask.
 
+use super::thresholds;
 use link::counters::Handle;
 use link::directory::RealSlot;
 use link::message::ConnectionState;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The connection counts by real slot. Every worker has a clone; changes are atomic adds, made when a connection comes,
 /// goes or changes between active and inactive, never for other packets.
@@ -18,25 +19,32 @@ impl Accounts {
         Self { reals }
     }
 
-    pub(super) fn opened(&self, slot: u32, state: ConnectionState) {
+    pub(crate) fn opened(&self, slot: u32, state: ConnectionState) {
         if let Some(real) = self.reals.get(slot as usize) {
-            let count = if state.is_active() { &real.active } else { &real.inactive };
-            count.fetch_add(1, Ordering::Relaxed);
+            count(real, state).fetch_add(1, Ordering::SeqCst);
+            thresholds::after_opening(real);
         }
     }
 
-    pub(super) fn closed(&self, slot: u32, state: ConnectionState) {
+    pub(crate) fn closed(&self, slot: u32, state: ConnectionState) {
         if let Some(real) = self.reals.get(slot as usize) {
-            let count = if state.is_active() { &real.active } else { &real.inactive };
-            count.fetch_sub(1, Ordering::Relaxed);
+            count(real, state).fetch_sub(1, Ordering::SeqCst);
+            thresholds::after_closing(real);
         }
     }
 
+    /// How many there are stays the same, so thresholds are not looked at.
     #[inline]
-    pub(super) fn moved(&self, slot: u32, from: ConnectionState, to: ConnectionState) {
-        if from.is_active() != to.is_active() {
-            self.closed(slot, from);
-            self.opened(slot, to);
+    pub(crate) fn moved(&self, slot: u32, from: ConnectionState, to: ConnectionState) {
+        if from.is_active() != to.is_active()
+            && let Some(real) = self.reals.get(slot as usize)
+        {
+            count(real, to).fetch_add(1, Ordering::Relaxed);
+            count(real, from).fetch_sub(1, Ordering::Relaxed);
         }
     }
+}
+
+fn count(real: &RealSlot, state: ConnectionState) -> &AtomicU32 {
+    if state.is_active() { &real.active } else { &real.inactive }
 }

@@ -6,6 +6,7 @@ pub mod key;
 pub mod shared;
 mod table;
 pub mod tcp;
+pub mod thresholds;
 pub mod timer;
 
 pub use accounts::Accounts;

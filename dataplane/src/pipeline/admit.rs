@@ -8,6 +8,7 @@ use super::parse::Flow;
 use crate::connection::tcp::Direction;
 use crate::connection::{Endpoint, Identity};
 use crate::reject;
+use crate::scheduler::Newcomer;
 use crate::service::RealEntry;
 use crate::steer;
 use config::Unmatched;
@@ -35,7 +36,8 @@ impl Pipeline {
         if flow.source.port == FTP_DATA || (flow.protocol == Protocol::Tcp && !opens_a_connection(flow)) {
             return self.without_connection(flow, mbuf, out);
         }
-        let chosen = service.pick(&mut self.cursors, &self.directory);
+        let newcomer = Newcomer { source: flow.source, destination, now: self.now };
+        let chosen = service.pick(&mut self.cursors, &newcomer, &self.directory);
         let Some((slot, real)) = chosen.and_then(|slot| Some((slot, *self.tables.services.real_at(slot)?))) else {
             return self.answer_unreachable(DropReason::NoReal, mbuf, out);
         };

@@ -25,11 +25,12 @@ pub use output::{LARGE_ROOM, Output, Verdict};
 pub use parse::{Flow, IPV4_OFFSET, Parsed, parse};
 
 use crate::clock::Milliseconds;
-use crate::connection::ConnectionTable;
+use crate::connection::{ConnectionTable, Endpoint};
 use crate::counters::Counters;
 use crate::fragment::{Cuts, Reassembly};
 use crate::limiter::Limiter;
 use crate::path_mtu::PathMtus;
+use crate::scheduler::Newcomer;
 use crate::service::Cursors;
 use crate::tables::Tables;
 use burst::Batch;
@@ -159,9 +160,10 @@ impl Pipeline {
         self.counters.worker.tables_picked_up.add(1);
     }
 
-    /// The real that the next new connection of a service would get here; changes nothing.
-    pub fn peek(&self, service: u32) -> Option<u32> {
-        self.tables.services.service(service)?.peek(&self.cursors, &self.directory)
+    /// The real that a new connection of a service, between these ends, would get here now; changes nothing.
+    pub fn peek(&self, service: u32, source: Endpoint, destination: Endpoint) -> Option<u32> {
+        let newcomer = Newcomer { source, destination, now: self.now };
+        self.tables.services.service(service)?.peek(&self.cursors, &newcomer, &self.directory)
     }
 
     fn set_timeouts(&mut self) {

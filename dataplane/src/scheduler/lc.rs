@@ -1,9 +1,8 @@
 //! Least connection: the candidate with the least overhead; weights only count as zero or not.
 
-use super::{Candidate, Load, overhead};
+use super::{Choice, Load};
 
-pub(super) fn pick(candidates: &[Candidate], load: &impl Load) -> Option<usize> {
-    let usable = candidates.iter().enumerate().filter(|(_, candidate)| candidate.weight > 0);
+pub(super) fn pick(choice: &Choice<'_, impl Load>) -> Option<usize> {
     // Of equal ones `min_by_key` gives the first.
-    usable.min_by_key(|(_, candidate)| overhead(load, candidate.slot)).map(|(index, _)| index)
+    choice.usable().min_by_key(|(_, candidate)| choice.overhead(candidate)).map(|(index, _)| index)
 }

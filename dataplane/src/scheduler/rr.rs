@@ -1,10 +1,11 @@
 //! Round robin: each candidate in turn, from the one after the last chosen; weights only count as zero or not.
 
-use super::{Candidate, Cursor};
+use super::{Candidate, Choice, Cursor, Load};
 
-pub(super) fn pick(cursor: &mut Cursor, candidates: &[Candidate]) -> Option<usize> {
-    let after = candidates.iter().enumerate().skip(cursor.next as usize);
-    let (index, _) = after.chain(candidates.iter().enumerate()).find(|(_, candidate)| candidate.weight > 0)?;
+pub(super) fn pick(cursor: &mut Cursor, choice: &Choice<'_, impl Load>) -> Option<usize> {
+    let after = choice.candidates.iter().enumerate().skip(cursor.next as usize);
+    let (index, _) =
+        after.chain(choice.candidates.iter().enumerate()).find(|(_, candidate)| choice.is_usable(candidate))?;
     cursor.next = index as u32 + 1;
     Some(index)
 }

@@ -1,8 +1,10 @@
 //! Pick for pick what Linux 6.1's IPVS does: the sequences here were recorded from it. Reals are numbered by slot, and
 //! lists written as the operator adds them, oldest first.
 
-use super::{Candidate, Change, Cursor, Load, Scheduler};
+use super::{Candidate, Change, Choice, Cursor, Load, Member, Memory, Newcomer, Scheduler};
+use crate::connection::Endpoint;
 use link::model::SchedulerKind::{self, LeastConnection, RoundRobin, WeightedLeastConnection, WeightedRoundRobin};
+use link::model::{SchedulerFlags, ServiceOptions, Settings};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -18,15 +20,29 @@ impl Load for Loads {
     fn inactive(&self, slot: u32) -> u32 {
         self.0.get(&slot).map_or(0, |load| load.1)
     }
+
+    fn is_overloaded(&self, _: u32) -> bool {
+        false
+    }
 }
 
-/// A service on one worker, to which UDP connections (inactive ones) come.
+/// A service on one worker, to which UDP connections (inactive ones) come, each of another client.
 struct Bench {
-    kind: SchedulerKind,
-    worker: u16,
+    options: ServiceOptions,
     candidates: Vec<Candidate>,
+    scheduler: Scheduler,
     cursor: Cursor,
+    memory: Memory,
     loads: Loads,
+    client: Endpoint,
+}
+
+fn scheduler(options: &ServiceOptions, candidates: &[Candidate]) -> Scheduler {
+    let member = |candidate: &Candidate| Member {
+        endpoint: Endpoint { address: candidate.slot, port: 80 },
+        lasting_weight: candidate.weight,
+    };
+    Scheduler::new(options, &Settings::default(), candidates, || candidates.iter().map(member), None)
 }
 
 fn newest_first(reals: &[(u32, u32)]) -> Vec<Candidate> {
@@ -35,14 +51,27 @@ fn newest_first(reals: &[(u32, u32)]) -> Vec<Candidate> {
 
 impl Bench {
     fn new(kind: SchedulerKind, reals: &[(u32, u32)]) -> Self {
+        // Hash schedulers are to have somebody for everybody.
+        let options = ServiceOptions { flags: SchedulerFlags::FALLBACK, ..ServiceOptions::new(kind) };
         let candidates = newest_first(reals);
-        Self { kind, worker: 0, candidates, cursor: Cursor::default(), loads: Loads::default() }
+        let scheduler = scheduler(&options, &candidates);
+        let (cursor, memory, loads) = (Cursor::default(), Memory::new(0), Loads::default());
+        Self { options, candidates, scheduler, cursor, memory, loads, client: Endpoint { address: 1 << 24, port: 1 } }
+    }
+
+    fn on_worker(kind: SchedulerKind, reals: &[(u32, u32)], worker: u16) -> Self {
+        Self { memory: Memory::new(worker), ..Self::new(kind, reals) }
     }
 
     fn pick(&mut self) -> Option<u32> {
-        let scheduler = Scheduler::new(self.kind, &self.candidates);
-        let index = scheduler.pick(&mut self.cursor, self.worker, &self.candidates, &self.loads)?;
-        let slot = self.candidates[index].slot;
+        self.client.address += 1;
+        // A destination whose place in `dh` is the first one's, where there are two.
+        let newcomer = Newcomer { source: self.client, destination: Endpoint { address: 5, port: 80 }, now: 0 };
+        let choice = Choice { service: 0, candidates: &self.candidates, load: &self.loads, newcomer };
+        let peeked = self.scheduler.peek(&self.cursor, &self.memory, &choice);
+        let picked = self.scheduler.pick(&mut self.cursor, &mut self.memory, &choice);
+        assert_eq!(peeked, picked, "a look ahead");
+        let slot = self.candidates[picked?].slot;
         self.loads.0.entry(slot).or_default().1 += 1;
         Some(slot)
     }
@@ -55,7 +84,8 @@ impl Bench {
         let old = std::mem::replace(&mut self.candidates, newest_first(reals));
         let new = self.candidates.clone();
         let among = |list: &[Candidate], slot| list.iter().any(|candidate| candidate.slot == slot);
-        Scheduler::new(self.kind, &new).carry_over(
+        self.scheduler = scheduler(&self.options, &new);
+        self.scheduler.carry_over(
             &mut self.cursor,
             &Change { old: &old, new: &new, was_there: |slot| among(&old, slot), is_there: |slot| among(&new, slot) },
         );
@@ -143,11 +173,7 @@ fn an_active_connection_weighs_as_much_as_257_inactive_ones() {
 fn workers_start_at_different_reals() {
     for kind in [RoundRobin, WeightedRoundRobin] {
         let first: Vec<_> = (0..4)
-            .filter_map(|worker| {
-                let mut bench = Bench::new(kind, &[(2, 1), (3, 1), (4, 1), (5, 1)]);
-                bench.worker = worker;
-                bench.pick()
-            })
+            .filter_map(|worker| Bench::on_worker(kind, &[(2, 1), (3, 1), (4, 1), (5, 1)], worker).pick())
             .collect();
         assert_eq!(first, [5, 4, 3, 2], "{kind}");
     }
@@ -177,13 +203,14 @@ proptest! {
         worker in 0..8_u16,
         lists in prop::collection::vec(weights(70_000), 1..6),
     ) {
-        let mut bench = Bench::new(kind, &reals(&lists[0]));
-        bench.worker = worker;
+        let mut bench = Bench::on_worker(kind, &reals(&lists[0]), worker);
         for list in lists {
             bench.change(&reals(&list));
             for _ in 0..20 {
                 let pick = bench.pick();
-                prop_assert_eq!(pick.is_some(), list.iter().any(|weight| *weight > 0));
+                if kind != SchedulerKind::DestinationHash {
+                    prop_assert_eq!(pick.is_some(), list.iter().any(|weight| *weight > 0));
+                }
                 prop_assert!(pick.is_none_or(|slot| list[slot as usize] > 0));
             }
         }
@@ -195,8 +222,7 @@ proptest! {
         worker in 0..8_u16,
         list in weights(40),
     ) {
-        let mut bench = Bench::new(kind, &reals(&list));
-        bench.worker = worker;
+        let mut bench = Bench::on_worker(kind, &reals(&list), worker);
         let total: u32 = list.iter().sum();
         bench.picks(3 * total as usize);
         for (slot, weight) in reals(&list) {

@@ -1,7 +1,7 @@
 //! Weighted round robin: walks round the list, choosing those whose weight reaches a threshold that sinks by the
 //! greatest common divisor of the weights with each round, and starts again from the largest. Weights 4:2 give A A B.
 
-use super::{Candidate, Cursor};
+use super::{Candidate, Choice, Cursor, Load};
 
 /// What the weights say about the rounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +32,16 @@ impl Steps {
         self.largest.saturating_add(1).saturating_sub(self.divisor.max(1))
     }
 
+    /// The threshold of the first round after one with `threshold` that a weight of `heaviest` reaches.
+    fn next_up_to(&self, threshold: u32, heaviest: u32) -> u32 {
+        let divisor = self.divisor.max(1);
+        let sink = |threshold: u32| {
+            let excess = threshold.saturating_sub(heaviest);
+            threshold.checked_sub(excess.div_ceil(divisor) * divisor).filter(|threshold| *threshold > 0)
+        };
+        threshold.checked_sub(divisor).filter(|next| *next > 0).and_then(sink).or_else(|| sink(self.top())).unwrap_or(1)
+    }
+
     /// What becomes of a threshold when the weights change to these.
     fn adjust(&self, threshold: u32) -> u32 {
         if threshold == 0 || threshold > self.top() {
@@ -49,17 +59,23 @@ pub(super) fn first_threshold(candidates: &[Candidate]) -> u32 {
     adjust_one_by_one(Steps::default(), 0, candidates.iter().rev())
 }
 
-pub(super) fn pick(steps: &Steps, cursor: &mut Cursor, candidates: &[Candidate]) -> Option<usize> {
+pub(super) fn pick(steps: &Steps, cursor: &mut Cursor, choice: &Choice<'_, impl Load>) -> Option<usize> {
     if steps.top() == 0 {
         return None;
     }
     let threshold = cursor.threshold.clamp(1, steps.top());
-    let next_threshold = if threshold > steps.divisor { threshold - steps.divisor } else { steps.top() };
-    let rest_of_round = candidates.iter().enumerate().skip(cursor.next as usize).map(|entry| (entry, threshold));
-    let next_round = candidates.iter().enumerate().map(|entry| (entry, next_threshold));
-    // The largest weight reaches any threshold, so the next round has one.
-    let ((index, _), reached) =
-        rest_of_round.chain(next_round).find(|((_, candidate), needed)| candidate.weight >= *needed)?;
+    let rest_of_round = choice.usable().skip_while(|(index, _)| *index < cursor.next as usize);
+    let here =
+        rest_of_round.map(|found| (found, threshold)).find(|((_, candidate), needed)| candidate.weight >= *needed);
+    let ((index, _), reached) = match here {
+        Some(found) => found,
+        None => {
+            // Rounds that nobody's weight reaches are passed over.
+            let heaviest = choice.usable().map(|(_, candidate)| candidate.weight).max()?;
+            let reached = steps.next_up_to(threshold, heaviest);
+            (choice.usable().find(|(_, candidate)| candidate.weight >= reached)?, reached)
+        }
+    };
     (cursor.next, cursor.threshold) = (index as u32 + 1, reached);
     Some(index)
 }

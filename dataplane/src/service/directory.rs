@@ -1,6 +1,7 @@
 //! Shows the slots to control, in the link's directory, and reads the loads from it.
 
 use super::slots::{Assignment, Real, RealState, Slots};
+use crate::connection::thresholds;
 use crate::scheduler::Load;
 use link::directory::{self, Directory};
 use std::sync::atomic::Ordering;
@@ -14,6 +15,11 @@ impl Load for Directory {
     #[inline]
     fn inactive(&self, slot: u32) -> u32 {
         self.reals.get(slot as usize).map_or(0, |real| real.inactive.load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    fn is_overloaded(&self, slot: u32) -> bool {
+        self.reals.get(slot as usize).is_some_and(|real| real.overloaded.load(Ordering::Relaxed) != 0)
     }
 }
 
@@ -38,6 +44,9 @@ pub fn publish(directory: &Directory, slots: &Slots, assignment: &Assignment) {
         let before = if change.fresh { None } else { place.read() };
         let baseline = before.map_or_else(|| directory.slot_totals(change.slot), |before| before.baseline);
         place.publish(&entry(real, baseline));
+        if real.state == RealState::Live {
+            thresholds::set(place, &real.server);
+        }
     }
 }
 

@@ -34,8 +34,10 @@ pub struct Real {
     pub state: RealState,
     /// The slot of its service.
     pub service: u32,
-    /// Address, port, method and weight: those of the last table that it was in.
+    /// Address, port, method, weight and thresholds: those of the last table that it was in.
     pub server: RealServer,
+    /// Its weight, or the last one before it was quiesced; 0 = it has had none since it came into the table.
+    pub lasting_weight: u32,
     /// Which owner of the slot it is.
     pub generation: u32,
     /// The last assignment that had it.
@@ -231,8 +233,14 @@ impl Slots {
         };
         let generation = *self.generations.get(slot as usize)?;
         let assigned = self.assignments;
-        let real = Real { state: RealState::Live, service, server: *server, generation, assigned };
-        let before = self.reals.get_mut(slot as usize)?.replace(real);
+        let place = self.reals.get_mut(slot as usize)?;
+        let live = place.filter(|before| before.state == RealState::Live);
+        let lasting_weight = match server.weight {
+            0 => live.map_or(0, |before| before.lasting_weight),
+            weight => weight,
+        };
+        let real = Real { state: RealState::Live, service, server: *server, lasting_weight, generation, assigned };
+        let before = place.replace(real);
         if before.is_none_or(|before| (before.state, before.server) != (real.state, real.server)) {
             assignment.changed_reals.push(RealChange { slot, fresh: before.is_none() });
         }

@@ -3,12 +3,13 @@
 use super::Cursors;
 use super::index::{AddressSet, KeyIndex};
 use super::slots::{Assignment, RealState, Slots};
-use crate::scheduler::{Candidate, Change, Cursor, Load, Scheduler};
+use crate::connection::Endpoint;
+use crate::scheduler::{Candidate, Change, Choice, Cursor, Load, Member, Newcomer, Scheduler};
 use link::message::ConnectionState;
 use link::model::{
     self, ForwardMethod, Group, Protocol, ServiceEndpoint, ServiceKey, ServiceOptions, Settings, Timeouts,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A real, as the path of a packet needs it. Half a cache line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct RealEntry {
     pub address: u32,
     /// 0 = quiesced.
     pub weight: u32,
+    /// Its weight, or the last one before it was quiesced.
+    pub lasting_weight: u32,
     /// Which owner of the slot it is.
     pub generation: u32,
     /// The slot of its service.
@@ -36,6 +39,7 @@ impl RealEntry {
     const FREE: Self = Self {
         address: 0,
         weight: 0,
+        lasting_weight: 0,
         generation: 0,
         service: u32::MAX,
         port: 0,
@@ -68,22 +72,23 @@ impl ServiceEntry {
         matches!(self.key, ServiceKey::Group(_))
     }
 
-    /// The slot of the real that a new connection gets now; `None` if none has a weight.
+    /// The slot of the real that a new connection gets now; `None` if there is none for it.
     #[inline]
-    pub fn pick(&self, cursors: &mut Cursors, load: &impl Load) -> Option<u32> {
-        let (worker, cursor) = cursors.of(self.slot)?;
-        self.choose(cursor, worker, load)
+    pub fn pick(&self, cursors: &mut Cursors, newcomer: &Newcomer, load: &impl Load) -> Option<u32> {
+        let (cursor, memory) = cursors.of_mut(self.slot)?;
+        let index = self.scheduler.pick(cursor, memory, &self.choice(newcomer, load))?;
+        self.candidates.get(index).map(|candidate| candidate.slot)
     }
 
     /// What [`ServiceEntry::pick`] would give, changing nothing.
-    pub fn peek(&self, cursors: &Cursors, load: &impl Load) -> Option<u32> {
-        let (worker, mut cursor) = cursors.copy_of(self.slot)?;
-        self.choose(&mut cursor, worker, load)
+    pub fn peek(&self, cursors: &Cursors, newcomer: &Newcomer, load: &impl Load) -> Option<u32> {
+        let (cursor, memory) = cursors.of(self.slot)?;
+        let index = self.scheduler.peek(cursor, memory, &self.choice(newcomer, load))?;
+        self.candidates.get(index).map(|candidate| candidate.slot)
     }
 
-    fn choose(&self, cursor: &mut Cursor, worker: u16, load: &impl Load) -> Option<u32> {
-        let index = self.scheduler.pick(cursor, worker, &self.candidates, load)?;
-        self.candidates.get(index).map(|candidate| candidate.slot)
+    fn choice<'a, L: Load>(&'a self, newcomer: &Newcomer, load: &'a L) -> Choice<'a, L> {
+        Choice { service: self.slot, candidates: &self.candidates, load, newcomer: *newcomer }
     }
 }
 
@@ -135,6 +140,7 @@ impl ServiceTable {
         previous: &Self,
     ) -> Self {
         let reals = real_entries(slots);
+        let edited: HashSet<u32> = assignment.changed_reals.iter().map(|change| change.slot).collect();
         let mut services = Vec::new();
         let mut real_slots = assignment.reals.as_slice();
         for (service, &slot) in wanted.services.iter().zip(&assignment.services) {
@@ -146,14 +152,18 @@ impl ServiceTable {
                 .rev()
                 .map(|(&slot, real)| Candidate { slot, weight: real.weight })
                 .collect();
-            let scheduler = Scheduler::new(service.options.scheduler, &candidates);
             let (key, options) = (service.key, service.options);
-            let mut entry = ServiceEntry { key, options, slot, revision: generation, scheduler, candidates };
-            if let Some(before) = previous.service(slot)
-                && previous.is_same_as(before, &entry, &reals)
-            {
-                entry.revision = before.revision;
-            }
+            let is_same = |before: &&ServiceEntry| {
+                let is_edited = |candidate: &Candidate| edited.contains(&candidate.slot);
+                before.key == key && before.candidates == candidates && !candidates.iter().any(is_edited)
+            };
+            let same = previous.service(slot).filter(is_same);
+            let members = || candidates.iter().filter_map(|candidate| reals.get(candidate.slot as usize)).map(member);
+            let before = same.map(|before| &before.scheduler);
+            let scheduler = Scheduler::new(&options, &wanted.settings, &candidates, members, before);
+            let same = same.filter(|before| before.scheduler.kind() == scheduler.kind());
+            let revision = same.map_or(generation, |before| before.revision);
+            let entry = ServiceEntry { key, options, slot, revision, scheduler, candidates };
             let index = slot as usize;
             if services.len() <= index {
                 services.resize(index + 1, None);
@@ -273,18 +283,6 @@ impl ServiceTable {
             entry.scheduler.carry_over(cursor, &change);
         }
     }
-
-    /// Whether a service is the same here, as `before`, and in a newer table, as `after` with its `reals`.
-    fn is_same_as(&self, before: &ServiceEntry, after: &ServiceEntry, reals: &[RealEntry]) -> bool {
-        let same_real = |candidate: &Candidate| {
-            let slot = candidate.slot as usize;
-            self.reals.get(slot).is_some() && self.reals.get(slot) == reals.get(slot)
-        };
-        before.key == after.key
-            && before.scheduler.kind() == after.scheduler.kind()
-            && before.candidates == after.candidates
-            && after.candidates.iter().all(same_real)
-    }
 }
 
 fn endpoint_key(endpoint: &ServiceEndpoint) -> u64 {
@@ -304,6 +302,10 @@ fn endpoints(services: &[Option<ServiceEntry>], groups: &[Group]) -> Vec<(Servic
     members.chain(own).collect()
 }
 
+fn member(real: &RealEntry) -> Member {
+    Member { endpoint: Endpoint { address: real.address, port: real.port }, lasting_weight: real.lasting_weight }
+}
+
 fn milliseconds(timeouts: &Timeouts) -> [u32; ConnectionState::ALL.len()] {
     timeouts.entries().map(|(_, seconds)| seconds.saturating_mul(1_000))
 }
@@ -315,6 +317,7 @@ fn real_entries(slots: &Slots) -> Vec<RealEntry> {
         entries.push(RealEntry {
             address: real.server.address.ip().to_bits(),
             weight: real.server.weight,
+            lasting_weight: real.lasting_weight,
             generation: real.generation,
             service: real.service,
             port: real.server.address.port(),

@@ -1,7 +1,8 @@
 //! Slots over table changes, look-ups against a plain search, cursors over versions.
 
 use super::{Cursors, RECLAIM_AFTER_MS, RealChange, RealState, ServiceTable, Slots};
-use crate::scheduler::Load;
+use crate::connection::Endpoint;
+use crate::scheduler::{Load, Newcomer};
 use link::message::{ConnectionState, Refusal};
 use link::model::{
     self, ForwardMethod, Group, Protocol, RealServer, SchedulerKind, Service, ServiceEndpoint, ServiceKey,
@@ -23,6 +24,16 @@ impl Load for NoLoad {
     fn inactive(&self, _: u32) -> u32 {
         0
     }
+
+    fn is_overloaded(&self, _: u32) -> bool {
+        false
+    }
+}
+
+/// A connection from the client's port 1, at the beginning of time.
+fn newcomer() -> Newcomer {
+    let end = |address, port| Endpoint { address, port };
+    Newcomer { source: end(0x0101_0101, 1), destination: end(0x0a09_0901, 80), now: 0 }
 }
 
 fn key(protocol: Protocol, vip: u8, port: u16) -> ServiceKey {
@@ -73,7 +84,7 @@ impl Bench {
         let vip = Ipv4Addr::new(10, 9, 9, 1).to_bits();
         let entry = self.table.lookup(Protocol::Tcp, vip, 80).expect("the service");
         (0..count)
-            .filter_map(|_| entry.pick(&mut self.cursors, &NoLoad))
+            .filter_map(|_| entry.pick(&mut self.cursors, &newcomer(), &NoLoad))
             .filter_map(|slot| self.table.real_at(slot))
             .map(|real| real.address as u8)
             .collect()
@@ -232,7 +243,7 @@ fn the_next_service_in_a_slot_starts_afresh() {
     let dns = Service { key: key(Protocol::Udp, 2, 53), ..web(SchedulerKind::RoundRobin, &[2, 3, 4]) };
     bench.apply(&table(vec![dns])).expect("room");
     let entry = bench.table.services().next().expect("the service");
-    assert_eq!((entry.slot, entry.pick(&mut bench.cursors, &NoLoad)), (0, Some(2)));
+    assert_eq!((entry.slot, entry.pick(&mut bench.cursors, &newcomer(), &NoLoad)), (0, Some(2)));
     bench.apply(&table(vec![])).expect("room");
     bench.slots.reclaim(RECLAIM_AFTER_MS, |_| false);
     bench.apply(&rr(&[2, 3, 4])).expect("room");
@@ -256,9 +267,9 @@ fn peek_tells_the_next_pick_and_changes_nothing() {
     bench.apply(&rr(&[2, 3, 4])).expect("room");
     for _ in 0..5 {
         let entry = bench.table.services().next().expect("the service");
-        let peeked = entry.peek(&bench.cursors, &NoLoad);
-        assert_eq!(entry.peek(&bench.cursors, &NoLoad), peeked);
-        assert_eq!(entry.pick(&mut bench.cursors, &NoLoad), peeked);
+        let peeked = entry.peek(&bench.cursors, &newcomer(), &NoLoad);
+        assert_eq!(entry.peek(&bench.cursors, &newcomer(), &NoLoad), peeked);
+        assert_eq!(entry.pick(&mut bench.cursors, &newcomer(), &NoLoad), peeked);
     }
 }
 

@@ -1,8 +1,9 @@
 //! What the main lcore asks of a worker, and the answers: a word each, no lock, no allocation.
 
 use super::flush::FlushBox;
+use crate::connection::Endpoint;
 use crate::pipeline::Pipeline;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// The mailbox between main lcore and one worker.
 #[derive(Debug, Default)]
@@ -14,12 +15,15 @@ pub struct Mailbox {
     pub peek: PeekBox,
 }
 
-/// "Which real would the next new connection of this service get?"
+/// "Which real would a new connection of this service, between these ends, get?"
 #[derive(Debug, Default)]
 pub struct PeekBox {
     ticket: AtomicU32,
     done: AtomicU32,
     service: AtomicU32,
+    /// Addresses and ports of client and service; host byte order.
+    source: AtomicU64,
+    destination: AtomicU64,
     chosen: AtomicU32,
 }
 
@@ -27,9 +31,11 @@ pub struct PeekBox {
 const NONE: u32 = u32::MAX;
 
 impl PeekBox {
-    /// Main lcore: asks for a service slot; the last question must be answered.
-    pub fn ask(&self, service: u32) {
+    /// Main lcore: asks for a service slot and a flow to it; the last question must be answered.
+    pub fn ask(&self, service: u32, source: Endpoint, destination: Endpoint) {
         self.service.store(service, Ordering::Relaxed);
+        self.source.store(to_word(source), Ordering::Relaxed);
+        self.destination.store(to_word(destination), Ordering::Relaxed);
         self.ticket.store(self.ticket.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
     }
 
@@ -44,9 +50,19 @@ impl PeekBox {
     pub(super) fn step(&self, pipeline: &Pipeline) {
         let ticket = self.ticket.load(Ordering::Acquire);
         if ticket != self.done.load(Ordering::Relaxed) {
-            let chosen = pipeline.peek(self.service.load(Ordering::Relaxed)).unwrap_or(NONE);
-            self.chosen.store(chosen, Ordering::Relaxed);
+            let end = |word: &AtomicU64| from_word(word.load(Ordering::Relaxed));
+            let service = self.service.load(Ordering::Relaxed);
+            let chosen = pipeline.peek(service, end(&self.source), end(&self.destination));
+            self.chosen.store(chosen.unwrap_or(NONE), Ordering::Relaxed);
             self.done.store(ticket, Ordering::Release);
         }
     }
+}
+
+fn to_word(end: Endpoint) -> u64 {
+    u64::from(end.address) << 16 | u64::from(end.port)
+}
+
+fn from_word(word: u64) -> Endpoint {
+    Endpoint { address: (word >> 16) as u32, port: word as u16 }
 }

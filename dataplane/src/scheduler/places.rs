@@ -1,0 +1,24 @@
+//! The table of a hash scheduler: for each hash value a candidate.
+
+use std::sync::Arc;
+
+/// No candidate.
+const NOBODY: u16 = u16::MAX;
+
+/// Places, each with the index of a candidate. Made on the main lcore, never changed; clones share it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Places(Arc<[u16]>);
+
+impl Places {
+    /// As many places as `of` gives; an index that does not fit (65,535 or more) stands for nobody.
+    pub(super) fn new(of: impl Iterator<Item = Option<usize>>) -> Self {
+        let index = |index: usize| u16::try_from(index).unwrap_or(NOBODY);
+        Self(of.map(|place| place.map_or(NOBODY, index)).collect())
+    }
+
+    /// The index of the candidate at a place; `None` if the place is nobody's, or there is no such place.
+    #[inline]
+    pub(super) fn at(&self, place: u32) -> Option<usize> {
+        self.0.get(place as usize).filter(|index| **index != NOBODY).map(|index| usize::from(*index))
+    }
+}
