@@ -1,11 +1,12 @@
 //! The dataplane's side of the link, on the main lcore: takes transactions into force, answers questions, in small
 //! steps. Nothing that control does, or that stands in the shared memory, reaches the workers but whole, valid tables.
 
+use crate::connection::Expected;
 use crate::explain::{Explained, WorkerView, explain, with_choice};
 use crate::publisher::Publisher;
 use crate::worker::{Mailbox, NeighborWish, matches};
 use config::Unmatched;
-use link::message::{ConnectionFilter, Explanation, Flow, Reply, Request, Table};
+use link::message::{ConnectionFilter, ConnectionRow, Explanation, Flow, Reply, Request, Table};
 use link::record::Address;
 use link::region::{DataplaneLink, Garbage, Received};
 use link::transaction::{Assembled, Assembler, Refused};
@@ -37,6 +38,18 @@ pub struct Outside {
     pub mailboxes: Vec<Arc<Mailbox>>,
     /// Neighbours they miss.
     pub wishes: Vec<Consumer<NeighborWish>>,
+    /// What helpers announced: listed after the connections.
+    pub expected: Option<Arc<Expected>>,
+}
+
+impl Outside {
+    /// What is at a place of a worker's slab, or behind the last worker of what is expected; `None` past its end.
+    fn row(&self, worker: usize, place: usize, now: u64) -> Option<Option<ConnectionRow>> {
+        match self.views.get(worker) {
+            Some(view) => view.slab.get(place).map(|entry| entry.row(now, worker as u16)),
+            None => self.expected.as_ref().filter(|e| place < e.positions()).map(|expected| expected.row(place, now)),
+        }
+    }
 }
 
 /// See the module.
@@ -277,8 +290,8 @@ impl ControlLink {
         let limit = if filter.limit == 0 { u64::MAX } else { u64::from(filter.limit) };
         let start = (*worker, *next);
         let mut budget = ENTRIES_A_STEP;
-        while let Some(view) = self.outside.views.get(*worker).filter(|_| *rows < limit) {
-            let Some(entry) = view.slab.get(*next) else {
+        while *worker <= self.outside.views.len() && *rows < limit {
+            let Some(row) = self.outside.row(*worker, *next, now) else {
                 *worker += 1;
                 *next = 0;
                 continue;
@@ -287,7 +300,7 @@ impl ControlLink {
                 return Progress::Moved;
             }
             budget -= 1;
-            let row = entry.row(now, *worker as u16).filter(|row| matches(filter, row));
+            let row = row.filter(|row| matches(filter, row));
             if row.is_some_and(|row| *list && !self.link.reply(job.from, &Reply::Connection(row))) {
                 return if start == (*worker, *next) { Progress::Blocked } else { Progress::Moved };
             }

@@ -16,6 +16,7 @@ pub mod director;
 pub mod explain;
 pub mod forward;
 pub mod fragment;
+pub mod helper;
 pub mod icmp;
 pub mod kernel;
 pub mod limiter;

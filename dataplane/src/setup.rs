@@ -61,6 +61,12 @@ pub struct PortReality {
     pub driver: String,
 }
 
+/// How many control connections with a helper there can be at one time, over all workers: one in 128 connections. Each
+/// takes 1.2 kB.
+pub fn control_connections(machine: &Machine) -> u32 {
+    (machine.dataplane.connections / 128).clamp(64, 8192)
+}
+
 /// The ports as next hops see them.
 pub fn port_interfaces(machine: &Machine, real: &[PortReality]) -> Vec<PortInterface> {
     let ports = machine.ports.iter().zip(real);

@@ -45,6 +45,7 @@ impl Site {
         let publisher = Publisher::new(interfaces, link.directory(), 0);
         let mailbox = Arc::new(Mailbox::default());
         let outside = Outside {
+            expected: None,
             views: vec![WorkerView { slab: table.slab(), reader }],
             mailboxes: vec![Arc::clone(&mailbox)],
             wishes: vec![],

@@ -139,8 +139,12 @@ counters! {
         tables_picked_up "Table generations this worker switched to.",
         fragments_reassembled "IPv4 fragments that were put together, but for one a packet, which is counted as the packet.",
         fragments_held "IPv4 fragments that wait for others of their packets now (a gauge).",
+        helper_announced "Connections that control connections announced, such as FTP's for data.",
+        helper_replaced "Lines of reals in which a helper put the service's address or port.",
+        helper_refused "Lines that a helper refused: another's address, a port or text that can't be, too many at once.",
+        helper_exhausted "Control connections left without their helper, as all states were in use.",
     }
-    reserved 6;
+    reserved 2;
     /// Packets dropped, by [`DropReason::index`].
     array dropped;
     /// Packets answered with a RST or an ICMP error, by [`DropReason::index`].

@@ -74,6 +74,7 @@ drop_reasons! {
     FragmentEvicted "fragment_evicted" "A fragment of an incomplete packet that newer packets needed the place of.",
     SourceRouted "source_routed" "The packet's IPv4 options say which way it has to go.",
     OptionsMalformed "options_malformed" "The packet's IPv4 options make no sense.",
+    ControlChecksum "control_checksum" "A segment of a control connection that a helper reads has a wrong checksum.",
 }
 
 #[cfg(test)]

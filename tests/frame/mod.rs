@@ -7,7 +7,7 @@
 //! First what it is: `tcp`, `udp`, `icmp TYPE/CODE`, `echo` (request), `ip`, `ipip`, each with `FROM > TO`;
 //! `arp who-has A tell B`, `arp A told B`; `type 0x86dd`; `hex` (the whole frame). Then, in any order:
 //!
-//! - payload: `"text"`, `len=N` (bytes that count up), `bytes=HEX`, `[packet]` (in `icmp` and `ipip`);
+//! - payload: `"text"` (`\r`, `\n` in it end a line), `len=N` (bytes that count up), `bytes=HEX`, `[packet]` (in `icmp` and `ipip`);
 //! - TCP: `syn ack fin rst psh`, `seq=`, `ack=` (sets the flag too), `win=`, `tcpoptions=HEX`, `offset=` (words);
 //! - UDP: `udplen=`; ICMP: `mtu=`, `rest=HEX`;
 //! - checksum of TCP, UDP, ICMP: right, or `badsum`, `nosum` (0), `sum=HEX`;
@@ -53,7 +53,7 @@ fn tokens(rest: &mut std::str::Chars<'_>, within: bool) -> Result<Vec<Token>, St
             '[' => found.push(Token::Group(tokens(rest, true)?)),
             ']' if within => return Ok(found),
             ']' => return Err("a ] without a [".to_owned()),
-            '"' => found.push(Token::Text(rest.by_ref().take_while(|char| *char != '"').collect())),
+            '"' => found.push(Token::Text(unescaped(rest.by_ref().take_while(|char| *char != '"')))),
             char if char.is_whitespace() => {}
             char => word.push(char),
         }
@@ -65,6 +65,11 @@ fn tokens(rest: &mut std::str::Chars<'_>, within: bool) -> Result<Vec<Token>, St
         found.push(Token::Word(word));
     }
     Ok(found)
+}
+
+/// Text in which `\r` and `\n` stand for the two control characters of a line's end.
+fn unescaped(text: impl Iterator<Item = char>) -> String {
+    text.collect::<String>().replace("\\r", "\r").replace("\\n", "\n")
 }
 
 /// What can only be done to finished bytes.

@@ -12,6 +12,9 @@ pub const HEADER_LEN: usize = 20;
 /// Length of the longest header, in bytes.
 pub const MAX_HEADER_LEN: usize = 60;
 
+/// Option kind: selective acknowledgments (RFC 2018 section 3).
+const SELECTIVE_ACKNOWLEDGMENT: u8 = 5;
+
 mod field {
     pub(super) const SOURCE: usize = 0;
     pub(super) const DESTINATION: usize = 2;
@@ -265,6 +268,33 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Tcp<B> {
         self.set_checksum(0);
         let value = checksum::transport(source, destination, protocol::TCP, self.bytes.as_ref());
         self.set_checksum(value);
+    }
+
+    /// Replaces each block of selective acknowledgments, `[left edge, right edge]`, in the options of kind 5 (RFC 2018
+    /// section 3), by what `map` makes of it. An option whose length is not that of whole blocks, or that does not lie
+    /// within the header, is left alone, and those behind it too in the latter case.
+    pub fn map_selective_acknowledgments(&mut self, mut map: impl FnMut([u32; 2]) -> [u32; 2]) {
+        let end = self.header_len();
+        let bytes = self.bytes.as_mut();
+        let mut at = HEADER_LEN;
+        while at < end {
+            let (kind, length) = (u8_at(bytes, at), usize::from(u8_at(bytes, at + 1)));
+            match kind {
+                0 => return,
+                1 => at += 1,
+                _ if length < 2 || at + length > end => return,
+                _ => {
+                    if kind == SELECTIVE_ACKNOWLEDGMENT && length % 8 == 2 {
+                        for block in (at + 2..at + length).step_by(8) {
+                            let [left, right] = map([u32_at(bytes, block), u32_at(bytes, block + 4)]);
+                            put(bytes, block, left.to_be_bytes());
+                            put(bytes, block + 4, right.to_be_bytes());
+                        }
+                    }
+                    at += length;
+                }
+            }
+        }
     }
 
     /// The payload, to write to.

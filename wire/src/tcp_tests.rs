@@ -101,3 +101,27 @@ fn flags_read_as_names() {
     assert!((Flags::RST | Flags::ACK).rst() && !(Flags::RST | Flags::ACK).syn());
     assert!((Flags::FIN | Flags::ACK).fin() && (Flags::FIN | Flags::ACK).ack());
 }
+
+#[test]
+fn blocks_of_selective_acknowledgments_are_mapped_wherever_they_stand() {
+    let blocks = |edges: [u32; 4]| edges.map(u32::to_be_bytes).concat();
+    let options = |edges| [&[1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2, 1, 1, 5, 18][..], &blocks(edges)].concat();
+    let segment = |edges| crate::build::eth().ipv4("10.0.0.1", "10.0.0.2").tcp(1, 2).tcp_options(&options(edges));
+    let mut packet = segment([100, 200, 300, 400]).packet();
+    let mut tcp = Tcp::parse(&mut packet[20..]).unwrap();
+    tcp.map_selective_acknowledgments(|[left, right]| [left + 7, right - 7]);
+    tcp.fill_checksum("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
+    assert_eq!(packet, segment([107, 193, 307, 393]).packet());
+}
+
+#[test]
+fn selective_acknowledgments_that_are_cut_short_are_left_alone() {
+    for options in
+        [[5, 10, 0, 0, 0, 1, 0, 0], [5, 6, 0, 0, 0, 1, 1, 1], [5, 0, 0, 0, 0, 1, 0, 0], [0, 5, 10, 0, 0, 0, 0, 0]]
+    {
+        let mut packet = crate::build::eth().ipv4("10.0.0.1", "10.0.0.2").tcp(1, 2).tcp_options(&options).packet();
+        let before = packet.clone();
+        Tcp::parse(&mut packet[20..]).unwrap().map_selective_acknowledgments(|_| [1; 2]);
+        assert_eq!(packet, before, "{options:?}");
+    }
+}

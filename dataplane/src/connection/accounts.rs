@@ -48,3 +48,27 @@ impl Accounts {
 fn count(real: &RealSlot, state: ConnectionState) -> &AtomicU32 {
     if state.is_active() { &real.active } else { &real.inactive }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::Accounts;
+    use link::model::MacAddress;
+    use link::region::DataplaneLink;
+    use link::{Layout, PortDescription};
+
+    /// Accounts of four reals, and what they are kept in.
+    pub(crate) fn accounts() -> (Accounts, DataplaneLink) {
+        let port = PortDescription {
+            name: "wan".to_owned(),
+            device: "none".to_owned(),
+            driver: "none".to_owned(),
+            mac: MacAddress([2, 0, 0, 0, 0, 1]),
+            mtu: 1500,
+            kernel_interface: None,
+            addresses: vec![],
+        };
+        let layout = Layout { workers: 1, ports: 1, services: 1, reals: 4 };
+        let link = DataplaneLink::private(&layout, &[port]).expect("a region");
+        (Accounts::new(link.directory().reals.clone()), link)
+    }
+}

@@ -48,6 +48,14 @@ pub struct Identity {
     pub real_generation: u32,
 }
 
+/// Bits of an entry's flags.
+mod flag {
+    /// A helper looks at its packets.
+    pub(super) const HELPED: u8 = 1;
+    /// A helper announced it: its `helper` is the place of the control connection.
+    pub(super) const CONTROLLED: u8 = 2;
+}
+
 /// A slab entry. Only the owning worker writes; `sequence` is odd while an entry is free or being filled, so that a
 /// reader on another core can tell a whole entry from a torn one. All accesses are plain loads and stores (relaxed).
 #[derive(Debug)]
@@ -64,6 +72,7 @@ pub struct Connection {
     protocol: AtomicU8,
     method: AtomicU8,
     state: AtomicU8,
+    flags: AtomicU8,
     /// Milliseconds that it may idle, as of its last packet.
     timeout: AtomicU32,
     real_slot: AtomicU32,
@@ -72,6 +81,8 @@ pub struct Connection {
     reply_way_version: AtomicU32,
     /// The connection whose replies this one took over, plus one; 0 = none.
     displaced: AtomicU32,
+    /// The place among control connections (see `expected`), plus one; 0 = none. By the flags its own or its control's.
+    helper: AtomicU32,
 }
 
 const _: () = assert!(size_of::<Connection>() == 64, "one cache line");
@@ -91,12 +102,14 @@ impl Connection {
             protocol: AtomicU8::new(0),
             method: AtomicU8::new(0),
             state: AtomicU8::new(0),
+            flags: AtomicU8::new(0),
             timeout: AtomicU32::new(0),
             real_slot: AtomicU32::new(0),
             real_generation: AtomicU32::new(0),
             reply_way: AtomicU32::new(0),
             reply_way_version: AtomicU32::new(0),
             displaced: AtomicU32::new(0),
+            helper: AtomicU32::new(0),
         }
     }
 
@@ -117,6 +130,8 @@ impl Connection {
         self.real_generation.store(identity.real_generation, Ordering::Relaxed);
         self.reply_way_version.store(0, Ordering::Relaxed);
         self.displaced.store(0, Ordering::Relaxed);
+        self.flags.store(0, Ordering::Relaxed);
+        self.helper.store(0, Ordering::Relaxed);
         let sequence = self.sequence.load(Ordering::Relaxed);
         self.sequence.store(sequence.wrapping_add(1), Ordering::Release);
     }
@@ -246,6 +261,40 @@ impl Connection {
     /// Owner only.
     pub(super) fn set_displaced(&self, index: u32) {
         self.displaced.store(index.wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// Whether a helper looks at its packets.
+    #[inline]
+    pub fn is_helped(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & flag::HELPED != 0
+    }
+
+    /// Owner only: a helper looks at its packets from now on, or no more.
+    pub(crate) fn set_helped(&self, helped: bool) {
+        let others = self.flags.load(Ordering::Relaxed) & !flag::HELPED;
+        self.flags.store(others | if helped { flag::HELPED } else { 0 }, Ordering::Relaxed);
+    }
+
+    /// Of a connection that is helped: the place of its state, once it has one.
+    pub(crate) fn helper_state(&self) -> Option<u32> {
+        self.helper.load(Ordering::Relaxed).checked_sub(1).filter(|_| self.is_helped())
+    }
+
+    /// Owner only.
+    pub(crate) fn set_helper_state(&self, place: u32) {
+        self.helper.store(place.wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// The place of the control connection that announced this one.
+    pub fn control(&self) -> Option<u32> {
+        let controlled = self.flags.load(Ordering::Relaxed) & flag::CONTROLLED != 0;
+        self.helper.load(Ordering::Relaxed).checked_sub(1).filter(|_| controlled)
+    }
+
+    /// Owner only: a helper announced it.
+    pub(crate) fn set_control(&self, place: u32) {
+        self.flags.store(self.flags.load(Ordering::Relaxed) | flag::CONTROLLED, Ordering::Relaxed);
+        self.helper.store(place.wrapping_add(1), Ordering::Relaxed);
     }
 
     /// The way of replies that was found under this version of the next-hop table, if it is still that one.

@@ -1,7 +1,8 @@
 //! Connections: who talks to which real, in which state, until when.
 
-mod accounts;
+pub(crate) mod accounts;
 mod entry;
+pub mod expected;
 pub mod key;
 pub mod shared;
 mod table;
@@ -11,4 +12,5 @@ pub mod timer;
 
 pub use accounts::Accounts;
 pub use entry::{Connection, Endpoint, Identity};
+pub use expected::Expected;
 pub use table::{ConnectionTable, Found, Slab, TableFull};

@@ -81,6 +81,10 @@ impl Entry {
         self.value.iter().zip(value).for_each(|(to, from)| to.store(*from, Ordering::Relaxed));
     }
 
+    fn copy(&self) -> (Key, Value) {
+        (self.key(), self.value())
+    }
+
     fn is_free(&self) -> bool {
         self.key() == [0; KEY_WORDS]
     }
@@ -187,12 +191,22 @@ impl SharedTable {
         }
     }
 
-    /// A consistent copy of one bucket's entries; a free entry's key is zeros. For lists.
+    /// A consistent copy of one bucket's entries; a free entry's key is zeros.
     pub fn entries(&self, bucket: usize) -> Option<[(Key, Value); WAYS]> {
         let bucket = self.buckets.get(bucket)?;
-        bucket.read(|| {
-            array::from_fn(|way| bucket.entries.get(way).map_or_else(Default::default, |e| (e.key(), e.value())))
-        })
+        bucket.read(|| array::from_fn(|way| bucket.entries.get(way).map_or_else(Default::default, Entry::copy)))
+    }
+
+    /// How many positions there are, for [`Self::at`].
+    pub fn positions(&self) -> usize {
+        self.buckets.len() * WAYS
+    }
+
+    /// The entry at a position. For lists.
+    pub fn at(&self, position: usize) -> Option<(Key, Value)> {
+        let bucket = self.buckets.get(position / WAYS)?;
+        let entry = bucket.entries.get(position % WAYS)?;
+        bucket.read(|| entry.copy()).filter(|(key, _)| *key != Key::default())
     }
 
     fn remove(&self, entry: &Entry) {

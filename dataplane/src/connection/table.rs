@@ -6,6 +6,7 @@ use super::accounts::Accounts;
 use super::entry::{Connection, Identity};
 use super::timer::Wheel;
 use crate::clock::Milliseconds;
+use crate::helper::Helpers;
 use link::message::ConnectionState;
 use rte_rs::{HashKey, HashOptions, HashReader, HashWriter};
 use std::sync::Arc;
@@ -34,6 +35,9 @@ impl Found {
     }
 }
 
+/// Milliseconds that a control connection stays on when its time is up while its data connections are there.
+const HELD_AGAIN: u32 = 60_000;
+
 /// No room for another connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableFull;
@@ -53,6 +57,7 @@ struct Store {
     /// Milliseconds by state.
     timeouts: [u32; 12],
     released: u64,
+    helpers: Helpers,
 }
 
 impl ConnectionTable {
@@ -73,13 +78,18 @@ impl ConnectionTable {
         let (hash, reader) = rte_rs::hash::create(&name, &options)?;
         let slab: Slab = (0..capacity).map(|_| Connection::free()).collect();
         let free = (0..capacity).rev().collect();
-        let store = Store { hash, slab, free, accounts, timeouts: [0; 12], released: 0 };
+        let store = Store { hash, slab, free, accounts, timeouts: [0; 12], released: 0, helpers: Helpers::none() };
         Ok((Self { store, wheel: Wheel::new(capacity, now) }, reader))
     }
 
     /// The slab, for readers on other cores.
     pub fn slab(&self) -> Slab {
         Arc::clone(&self.store.slab)
+    }
+
+    /// The states of control connections that have a helper. At first there is no place for any.
+    pub fn helpers(&mut self) -> &mut Helpers {
+        &mut self.store.helpers
     }
 
     /// Live connections.
@@ -172,6 +182,11 @@ impl ConnectionTable {
             if idle < timeout {
                 return Some(now + u64::from(timeout - idle));
             }
+            if store.is_held(entry) {
+                entry.set_timeout(HELD_AGAIN);
+                entry.touch(now);
+                return Some(now + u64::from(HELD_AGAIN));
+            }
             store.release(index);
             None
         });
@@ -209,11 +224,21 @@ impl Store {
         self.timeouts.get(state as usize).copied().unwrap_or(0)
     }
 
+    /// Whether data connections of this control connection are open or expected.
+    fn is_held(&self, entry: &Connection) -> bool {
+        entry.helper_state().is_some_and(|place| self.helpers.is_held(place))
+    }
+
     /// Takes an entry out of hash, accounts and slab; not out of the wheel. False if it was free already.
     fn release(&mut self, index: u32) -> bool {
         let Some(entry) = self.slab.get(index as usize).filter(|entry| entry.is_live()) else { return false };
         let identity = entry.identity();
         let (state, displaced) = (entry.state(), entry.displaced());
+        if let Some(place) = entry.helper_state() {
+            self.helpers.end(place);
+        } else if let Some(control) = entry.control() {
+            self.helpers.release(control);
+        }
         entry.vacate();
         self.remove_key(&identity.inbound_key(), Found { index, outbound: false });
         if let Some(outbound) = identity.outbound_key()

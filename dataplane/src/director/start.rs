@@ -5,6 +5,7 @@ use super::Director;
 use super::ports::{Found, Up, mbufs};
 use super::wiring::{RING_SIZE, Wiring, WorkerFactory, rings};
 use crate::clock::TscClock;
+use crate::connection::{Accounts, Expected};
 use crate::control_link::{ControlLink, Outside};
 use crate::publisher::Publisher;
 use crate::setup::{self, PortReality};
@@ -91,17 +92,20 @@ pub fn start(machine: &Machine) -> Result<Director, StartError> {
     let clock = TscClock::start();
     let pools = Pools { frames: pool.clone(), large: setup::large_pool(workers)? };
     let wiring = Wiring::make(machine, &mut ports, &pool, &link)?;
+    let accounts = Accounts::new(link.directory().reals.clone());
+    let expected = Arc::new(Expected::new(setup::control_connections(machine), accounts));
     let factory = WorkerFactory {
         machine,
         link: &link,
         publisher: &publisher,
+        expected: &expected,
         pools: &pools,
         ports: &real,
         clock,
         path_mtus: Arc::default(),
     };
     let mut made = Vec::new();
-    let mut outside = Outside::default();
+    let mut outside = Outside { expected: Some(Arc::clone(&expected)), ..Outside::default() };
     for (index, wires) in (0u16..).zip(wiring.workers) {
         made.push(factory.make(index, wires, &mut outside)?);
     }

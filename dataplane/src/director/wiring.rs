@@ -3,7 +3,7 @@
 use super::StartError;
 use super::ports::Up;
 use crate::clock::TscClock;
-use crate::connection::{Accounts, ConnectionTable};
+use crate::connection::{Accounts, ConnectionTable, Expected};
 use crate::control_link::Outside;
 use crate::counters::Counters;
 use crate::explain::WorkerView;
@@ -158,6 +158,7 @@ pub(super) struct WorkerFactory<'a> {
     pub(super) machine: &'a Machine,
     pub(super) link: &'a DataplaneLink,
     pub(super) publisher: &'a Publisher,
+    pub(super) expected: &'a Arc<Expected>,
     pub(super) pools: &'a Pools,
     pub(super) ports: &'a [PortReality],
     pub(super) clock: TscClock,
@@ -185,6 +186,7 @@ impl WorkerFactory<'_> {
             unmatched: dataplane.unmatched,
             answer_rate: dataplane.reject_rate.div_ceil(u32::from(workers)),
             path_mtus: self.path_mtus.clone(),
+            expected: Arc::clone(self.expected),
         };
         let tables = self.publisher.tables();
         let (wish, wished) = RingBuffer::new(WISHES);

@@ -25,10 +25,16 @@ impl Pipeline {
     pub(super) fn admit<O: Output>(&mut self, flow: &Flow, mbuf: &mut Mbuf, out: &mut O) -> Fate {
         let destination = flow.destination;
         if !self.tables.services.is_virtual(destination.address) {
+            if let Some(fate) = self.expected_from_real(flow, mbuf, out) {
+                return fate;
+            }
             return self.no_service_s(flow, mbuf, out);
         }
         if let Some(reason) = self.may_not_open(flow.source) {
             return Fate::Drop(reason);
+        }
+        if let Some(fate) = self.expected_from_client(flow, mbuf, out) {
+            return fate;
         }
         let Some(service) = self.tables.services.lookup(flow.protocol, destination.address, destination.port) else {
             return self.unmatched(flow, mbuf, out);
@@ -74,6 +80,7 @@ impl Pipeline {
         };
         self.connections_changed();
         self.counters.worker.connections_created.add(1);
+        self.begin_help(index, &identity, real.service);
         if let Some(counters) = self.counters.real(slot) {
             counters.connections.add(1);
         }

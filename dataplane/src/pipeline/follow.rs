@@ -4,7 +4,7 @@ use super::Pipeline;
 use super::output::{Fate, Output};
 use super::parse::Flow;
 use crate::connection::tcp::{Direction, Event, next_state};
-use crate::connection::{Connection, Found};
+use crate::connection::{Connection, Found, Identity};
 use crate::service::RealEntry;
 use link::DropReason;
 use link::message::ConnectionState;
@@ -18,11 +18,14 @@ impl Pipeline {
             return Fate::Drop(DropReason::NoConnection);
         };
         if found.outbound {
+            if connection.is_helped() {
+                return self.helped_reply(found.index, flow, mbuf, out);
+            }
             return self.reply(found.index, flow, mbuf, out);
         }
         let identity = connection.identity();
         let state = connection.state();
-        if is_reuse(flow, state) {
+        if is_reuse(flow, state) && connection.control().is_none() {
             // A new connection from a port whose last one is over: a server is chosen in this same packet.
             self.connections.remove(found.index);
             self.connections_changed();
@@ -33,7 +36,11 @@ impl Pipeline {
         }
         self.count_inbound(identity.real_slot, flow);
         let state = after(flow, Direction::of_inbound(identity.method), state);
+        let is_helped = connection.is_helped();
         self.connections.enter_state(found.index, state, self.now);
+        if is_helped && let Err(refused) = self.help_request(found.index, flow, mbuf) {
+            return refused;
+        }
         self.forward_to_real(&identity, flow, mbuf, out)
     }
 
@@ -47,7 +54,7 @@ impl Pipeline {
 
     /// A real's packet to its client: VS/NAT's way back. It is routed (time to live, MTU) before the connection sees it.
     #[inline]
-    fn reply<O: Output>(&mut self, index: u32, flow: &Flow, mbuf: &mut Mbuf, out: &mut O) -> Fate {
+    pub(super) fn reply<O: Output>(&mut self, index: u32, flow: &Flow, mbuf: &mut Mbuf, out: &mut O) -> Fate {
         let Some(connection) = self.connections.connection(index) else {
             return Fate::Drop(DropReason::NoConnection);
         };
@@ -66,6 +73,12 @@ impl Pipeline {
         let state = after(flow, Direction::Outbound, state);
         self.connections.enter_state(index, state, self.now);
         fate
+    }
+
+    /// Whether a connection's real is still in the service table.
+    pub(super) fn real_is_available(&self, identity: &Identity) -> bool {
+        let services = &self.tables.services;
+        services.real(identity.real_slot, identity.real_generation).is_some_and(|real| real.available)
     }
 
     /// The connection's real, if it is still in the service table.

@@ -11,6 +11,7 @@ mod echo;
 mod follow;
 mod forward;
 mod fragments;
+mod help;
 mod icmp_error;
 mod local;
 mod options;
@@ -25,9 +26,10 @@ pub use output::{LARGE_ROOM, Output, Verdict};
 pub use parse::{Flow, IPV4_OFFSET, Parsed, parse};
 
 use crate::clock::Milliseconds;
-use crate::connection::{ConnectionTable, Endpoint};
+use crate::connection::{ConnectionTable, Endpoint, Expected};
 use crate::counters::Counters;
 use crate::fragment::{Cuts, Reassembly};
+use crate::helper::Helpers;
 use crate::limiter::Limiter;
 use crate::path_mtu::PathMtus;
 use crate::scheduler::Newcomer;
@@ -39,6 +41,9 @@ use link::directory::Directory;
 use link::message::ConnectionState;
 use std::sync::Arc;
 use unresolved::Unresolved;
+
+/// Timers that may be looked at for each bucket of expected connections.
+const TIMERS_A_BUCKET: usize = 64;
 
 /// What a pipeline knows of a port.
 #[derive(Clone, Debug)]
@@ -66,6 +71,8 @@ pub struct Settings {
     pub answer_rate: u32,
     /// What routers said about the ways of tunnels, to all workers.
     pub path_mtus: Arc<PathMtus>,
+    /// Connections that helpers announced; one for all workers.
+    pub expected: Arc<Expected>,
 }
 
 /// One worker's packet path, without its queues.
@@ -94,7 +101,7 @@ impl Pipeline {
     /// A pipeline that starts with `tables`.
     pub fn new(
         settings: Settings,
-        connections: ConnectionTable,
+        mut connections: ConnectionTable,
         counters: Counters,
         tables: Arc<Tables>,
         directory: Directory,
@@ -103,6 +110,7 @@ impl Pipeline {
         let limiter = Limiter::new(settings.answer_rate, now);
         let cursors = Cursors::new(settings.worker, directory.services.len() as u32);
         let batch = Batch::default();
+        *connections.helpers() = Helpers::of_worker(&settings.expected, settings.worker, settings.workers);
         // Workers that send to one real begin apart.
         let identification = settings.worker.wrapping_mul(u16::MAX / settings.workers.max(1));
         let mut pipeline = Self {
@@ -135,6 +143,11 @@ impl Pipeline {
         &mut self.connections
     }
 
+    /// What helpers announced, of all workers.
+    pub fn expected(&self) -> &Expected {
+        &self.settings.expected
+    }
+
     /// The counters of this worker.
     pub fn counters(&self) -> &Counters {
         &self.counters
@@ -150,6 +163,7 @@ impl Pipeline {
     #[inline]
     pub fn expire(&mut self, budget: usize) {
         self.connections.expire(self.now, budget);
+        self.connections.helpers().sweep(budget.div_ceil(TIMERS_A_BUCKET), self.now);
     }
 
     /// Takes a new version of the tables into use. Whoever published it keeps the old one alive, so nothing is freed here.

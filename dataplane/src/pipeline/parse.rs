@@ -34,6 +34,12 @@ impl Flow {
         self.tcp_flags & tcp::Flags::SYN.0 != 0
     }
 
+    /// Whether a TCP ACK is set.
+    #[inline]
+    pub const fn is_ack(&self) -> bool {
+        self.tcp_flags & tcp::Flags::ACK.0 != 0
+    }
+
     /// Whether a TCP RST is set.
     #[inline]
     pub const fn is_reset(&self) -> bool {

@@ -7,7 +7,7 @@ mod report;
 mod state;
 
 use crate::clock::Milliseconds;
-use crate::connection::{Accounts, ConnectionTable};
+use crate::connection::{Accounts, ConnectionTable, Expected};
 use crate::counters::Counters;
 use crate::fragment;
 use crate::pipeline::{Origin, Output, Pipeline, Settings};
@@ -235,6 +235,7 @@ impl<'a> Replay<'a> {
             .map_err(|(reason, _)| refused(&options.config, reason))?;
         publisher.apply_services(1, &services.table(), 0).map_err(|reason| refused(&options.services, reason))?;
         let accounts = Accounts::new(link.directory().reals.clone());
+        let expected = Arc::new(Expected::new(setup::control_connections(machine), accounts.clone()));
         let (connections, _) =
             ConnectionTable::create(0, machine.dataplane.connections, -1, accounts, 0).map_err(ReplayError::dpdk)?;
         let counters = Counters::of_worker(&link, 0, real.len() as u16)
@@ -246,6 +247,7 @@ impl<'a> Replay<'a> {
             unmatched: machine.dataplane.unmatched,
             answer_rate: machine.dataplane.reject_rate,
             path_mtus: Arc::default(),
+            expected,
         };
         let tables = publisher.tables();
         let pipeline = Pipeline::new(settings, connections, counters, tables, link.directory(), 0);

@@ -80,7 +80,9 @@ pub(super) fn write_connections(path: &Path, pipeline: &mut Pipeline, now: Milli
 
 fn connections(pipeline: &mut Pipeline, now: Milliseconds) -> Vec<ConnectionEntry> {
     let slab = pipeline.connections().slab();
-    slab.iter().filter_map(|entry| entry.row(now, 0)).map(ConnectionEntry::from).collect()
+    let expected = pipeline.expected();
+    let expected = (0..expected.positions()).filter_map(|position| expected.row(position, now));
+    slab.iter().filter_map(|entry| entry.row(now, 0)).chain(expected).map(ConnectionEntry::from).collect()
 }
 
 fn services(directory: &Directory) -> Vec<ServiceState> {

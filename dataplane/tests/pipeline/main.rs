@@ -3,6 +3,7 @@
 mod bursts;
 mod conservation;
 mod fragments;
+mod helpers;
 mod reasons;
 mod rig;
 mod traffic;

@@ -68,6 +68,9 @@ fn meet(reason: DropReason, pool: &Mempool) -> Option<WorkerTotals> {
             return Some(full_rings(pool, 1, wan().ipv4("202.100.1.2", VIP).echo_request(1, 1)));
         }
         DropReason::HandOffQueueFull => return Some(full_rings(pool, 2, wan().raw(0, &[]))),
+        DropReason::ControlChecksum => {
+            vec![(WAN, tcp(1000, 21).syn().bytes()), (WAN, tcp(1000, 21).acking(1).bad_checksum().bytes())]
+        }
         DropReason::KernelRefused => return None,
     };
     let mut rig = Rig::new(1, rig::machine(1, 8));

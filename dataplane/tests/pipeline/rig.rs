@@ -2,7 +2,7 @@
 //! since DPDK starts once in a process.
 
 use config::{Machine, Services};
-use dataplane::connection::{Accounts, ConnectionTable};
+use dataplane::connection::{Accounts, ConnectionTable, Expected};
 use dataplane::counters::Counters;
 use dataplane::path_mtu::PathMtus;
 use dataplane::pipeline::{Output, Pipeline, Settings};
@@ -10,6 +10,7 @@ use dataplane::publisher::Publisher;
 use dataplane::setup::{self, PortReality};
 use dataplane::worker::Pools;
 use link::counters::WorkerTotals;
+use link::directory::Directory;
 use link::message::ConnectionRow;
 use link::region::DataplaneLink;
 use rte_rs::{Eal, EalOptions, Mbuf, Mempool, MempoolOptions};
@@ -108,6 +109,7 @@ pub(crate) fn services(variant: usize) -> Services {
         ("direct", "tcp", 83, "direct", &[("172.16.0.3:83", 1)]),
         ("empty", "tcp", 85, "nat", &[("172.16.0.2:80", 0)]),
         ("no-route", "tcp", 86, "nat", &[("10.66.0.5:80", 1)]),
+        ("ftp", "tcp", 21, "nat", &[("172.16.0.2:2121", 1)]),
         ("no-neighbor", "udp", 87, "nat", &[("172.16.0.9:80", 1)]),
     ];
     if variant != 3 {
@@ -150,6 +152,8 @@ impl Rig {
         publisher.apply_next_hops(1, &setup::static_next_hops(&machine)).unwrap();
         publisher.apply_services(1, &services(0).table(), 0).unwrap();
         let path_mtus = Arc::<PathMtus>::default();
+        let accounts = Accounts::new(link.directory().reals.clone());
+        let expected = Arc::new(Expected::new(setup::control_connections(&machine), accounts));
         let pipelines = (0..workers)
             .map(|worker| {
                 let accounts = Accounts::new(link.directory().reals.clone());
@@ -162,6 +166,7 @@ impl Rig {
                     unmatched: machine.dataplane.unmatched,
                     answer_rate: machine.dataplane.reject_rate,
                     path_mtus: path_mtus.clone(),
+                    expected: Arc::clone(&expected),
                 };
                 let counters = Counters::of_worker(&link, worker, real.len() as u16).unwrap();
                 Pipeline::new(settings, table.unwrap().0, counters, publisher.tables(), link.directory(), 0)
@@ -195,6 +200,11 @@ impl Rig {
             sum.add(&worker);
             sum
         })
+    }
+
+    /// The slots of services and reals.
+    pub(crate) fn directory(&self) -> Directory {
+        self.link.directory()
     }
 
     /// The cells of a worker, for exits.

@@ -82,7 +82,22 @@ fn requests(client: u16) -> Vec<Frame> {
         tcp(client, 86).syn(),
         tcp(client, 99).syn(),
     ]);
+    frames.extend(commands(client));
     frames
+}
+
+/// A control connection of FTP.
+fn commands(client: u16) -> Vec<Frame> {
+    let control = || tcp(client, 21).acking(1);
+    vec![
+        tcp(client, 21).syn(),
+        control().seq(1),
+        control().seq(1).payload(b"PASV\r\n"),
+        control().seq(7).payload(b"PORT 202,100,1,2,200,9\r\n"),
+        control().seq(7).payload(b"PORT 202,100,1,7,0,9\r\n"),
+        control().seq(1).payload(b"PAS").bad_checksum(),
+        tcp(client, 0xc801).syn(),
+    ]
 }
 
 fn replies(client: u16) -> Vec<Frame> {
@@ -99,6 +114,14 @@ fn replies(client: u16) -> Vec<Frame> {
             tcp.acking(1).payload_len(1300),
         ]);
     }
+    let control = || reply("172.16.0.2", 2121, client).acking(1);
+    frames.extend([
+        control().syn(),
+        control().seq(1).payload(b"227 (172,16,0,2,200,1)\r\n"),
+        control().seq(1).payload(b"227 (172,"),
+        control().seq(25).payload(b"226 ok\r\n"),
+        reply("172.16.0.2", 2120, 0xc809).syn(),
+    ]);
     frames.extend([udp_reply(client).payload_len(12), udp_reply(client).no_checksum()]);
     frames
 }

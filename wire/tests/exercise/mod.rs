@@ -87,6 +87,7 @@ fn tcp(bytes: &[u8]) {
     view.set_sequence(!view.acknowledgment());
     view.set_acknowledgment(!view.sequence());
     view.set_window(!view.window());
+    view.map_selective_acknowledgments(|[left, right]| [!right, !left]);
     view.payload_mut().fill(0);
     view.fill_checksum(from, to);
     assert!(view.checksum_is_valid(from, to));
