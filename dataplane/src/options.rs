@@ -34,18 +34,29 @@ pub enum Wrong {
     },
 }
 
-/// Looks at the options of an IPv4 header. Where there is a record of the route that has room, its offset in the header
-/// is returned.
+/// Options that are well formed. Offsets count from the header's start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// A record of the route that has room.
+    pub record: Option<usize>,
+    /// The byte that ends the options: what follows means nothing.
+    pub end: Option<usize>,
+}
+
+/// Looks at the options of an IPv4 header.
 ///
 /// # Errors
 /// The first thing that is wrong. A source route counts only if all is well formed.
-pub fn check(header: &[u8]) -> Result<Option<usize>, Wrong> {
+pub fn check(header: &[u8]) -> Result<Options, Wrong> {
     let malformed = |at: usize| Wrong::Malformed { pointer: at as u8 };
-    let (mut record, mut records, mut timestamps, mut is_routed) = (None, 0, 0, false);
+    let (mut known, mut records, mut timestamps, mut is_routed) = (Options::default(), 0, 0, false);
     let mut at = HEADER_LEN;
     while let Some(&[kind, ref rest @ ..]) = header.get(at..) {
         let len = match kind {
-            kind::END => break,
+            kind::END => {
+                known.end = Some(at);
+                break;
+            }
             kind::NO_OPERATION => 1,
             _ => rest.first().map_or(0, |len| usize::from(*len)),
         };
@@ -57,7 +68,7 @@ pub fn check(header: &[u8]) -> Result<Option<usize>, Wrong> {
                 if records > 1 {
                     return Err(malformed(at));
                 }
-                record = route_room(option).map_err(|within| malformed(at + within))?.then_some(at);
+                known.record = route_room(option).map_err(|within| malformed(at + within))?.then_some(at);
             }
             kind::LOOSE_SOURCE_ROUTE | kind::STRICT_SOURCE_ROUTE => {
                 if is_routed {
@@ -77,7 +88,7 @@ pub fn check(header: &[u8]) -> Result<Option<usize>, Wrong> {
         }
         at += len;
     }
-    if is_routed { Err(Wrong::SourceRoute) } else { Ok(record) }
+    if is_routed { Err(Wrong::SourceRoute) } else { Ok(known) }
 }
 
 /// Whether a route has room for an address; else the offset of what is wrong with it.
@@ -98,6 +109,17 @@ fn check_timestamp(option: &[u8]) -> Result<(), usize> {
         return Err(2);
     }
     if pointer > len { if overflow & OVERFLOW == OVERFLOW { Err(3) } else { Ok(()) } } else { Ok(()) }
+}
+
+/// Clears what stands behind the end of the options at offset `end`, which [`check`] gave.
+pub fn clear_padding(packet: &mut [u8], end: usize) {
+    let Ok(header_len) = Ipv4::parse_quoted(&*packet).map(|packet| packet.header_len()) else { return };
+    let Some(header) = packet.get_mut(..header_len) else { return };
+    let Some(padding) = header.get_mut(end..).filter(|padding| padding.iter().any(|byte| *byte != 0)) else { return };
+    padding.fill(0);
+    if let Ok(mut header) = Ipv4::parse_quoted(header) {
+        header.fill_checksum();
+    }
 }
 
 /// Puts an address (host byte order) into the record of the route at offset `at`, which [`check`] gave.
@@ -129,7 +151,7 @@ mod tests {
         eth().ipv4("192.168.1.1", "10.9.0.1").options(options).udp(1, 53).packet()
     }
 
-    fn checked(options: &[u8]) -> Result<Option<usize>, Wrong> {
+    fn checked(options: &[u8]) -> Result<Options, Wrong> {
         let packet = packet(options);
         check(&packet[..usize::from(packet[0] & 15) * 4])
     }
@@ -159,25 +181,34 @@ mod tests {
 
     #[test]
     fn other_options_pass() {
-        let fine: [&[u8]; 7] = [
+        let fine: [&[u8]; 6] = [
             &[],
             &[1, 1, 1, 1],
-            &[0, 9, 9, 9],
             &[148, 4, 0, 0],
             &[0x99, 4, 1, 2],
-            &[130, 11, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0],
+            &[130, 12, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0],
             &[68, 12, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0],
         ];
         for options in fine {
-            assert_eq!(checked(options), Ok(None), "{options:?}");
+            assert_eq!(checked(options), Ok(Options::default()), "{options:?}");
         }
-        assert_eq!(checked(&[7, 7, 8, 1, 2, 3, 4, 0]), Ok(None), "a route that is full");
+        let full = Options { record: None, end: Some(27) };
+        assert_eq!(checked(&[7, 7, 8, 1, 2, 3, 4, 0]), Ok(full), "a route that is full");
+    }
+
+    #[test]
+    fn what_stands_behind_the_end_is_cleared() {
+        let options = [1, 0, 9, 9];
+        assert_eq!(checked(&options), Ok(Options { record: None, end: Some(21) }));
+        let mut cleared = packet(&options);
+        clear_padding(&mut cleared, 21);
+        assert_eq!(cleared, packet(&[1, 0, 0, 0]));
     }
 
     #[test]
     fn route_is_recorded_where_there_is_room() {
         let options = [1, 7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0];
-        assert_eq!(checked(&options), Ok(Some(21)));
+        assert_eq!(checked(&options), Ok(Options { record: Some(21), end: None }));
         let mut packet = packet(&options);
         record_route(&mut packet, 21, 0x0a09_0001);
         assert_eq!(packet[20..32], [1, 7, 11, 8, 10, 9, 0, 1, 0, 0, 0, 0]);
@@ -189,8 +220,9 @@ mod tests {
         fn any_options_do_not_panic(options in vec(any::<u8>(), 0..=40), address: u32) {
             let mut packet = packet(&options);
             let payload = packet[usize::from(packet[0] & 15) * 4..].to_vec();
-            if let Ok(Some(at)) = checked(&options) {
-                record_route(&mut packet, at, address);
+            if let Ok(known) = checked(&options) {
+                known.record.into_iter().for_each(|at| record_route(&mut packet, at, address));
+                known.end.into_iter().for_each(|at| clear_padding(&mut packet, at));
                 prop_assert!(Ipv4::parse(&packet[..]).unwrap().checksum_is_valid());
             }
             prop_assert!(packet.ends_with(&payload));

@@ -31,11 +31,17 @@ impl Pipeline {
                 let error = IcmpError::ParameterProblem { pointer };
                 Some(self.answer_error(error, DropReason::OptionsMalformed, mbuf, out))
             }
-            Ok(record) => {
+            Ok(known) => {
                 let connection = found.and_then(|found| self.connections.connection(found.index));
                 let service = connection.map_or(flow.destination, |connection| connection.identity().service);
-                if let Some(at) = record.filter(|_| to_service || connection.is_some()) {
+                if !to_service && connection.is_none() {
+                    return None;
+                }
+                if let Some(at) = known.record {
                     options::record_route(packet_mut(mbuf), at, service.address);
+                }
+                if let Some(at) = known.end {
+                    options::clear_padding(packet_mut(mbuf), at);
                 }
                 None
             }
