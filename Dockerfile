@@ -30,5 +30,7 @@ RUN apt-get update \
         librte-meta-net librte-meta-mempool librte-meta-bus iproute2 pciutils < /tmp/packages \
     && rm -rf /var/lib/apt/lists/* /tmp/packages
 COPY --from=build /out/ /usr/local/bin/
+# The command line of ipvsadm.
+RUN cd /usr/local/bin && ln -s sluice ipvsadm && ln -s sluice ipvsadm-save && ln -s sluice ipvsadm-restore
 COPY conf/ /etc/sluice/
 CMD ["sluice", "status"]

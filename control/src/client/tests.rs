@@ -112,6 +112,7 @@ pub(super) fn sample(name: &str, traffic: Option<Traffic>) -> ServiceRow {
         overloaded: false,
         persistent: None,
         traffic,
+        rates: None,
     };
     ServiceRow {
         name: name.to_owned(),
@@ -127,6 +128,7 @@ pub(super) fn sample(name: &str, traffic: Option<Traffic>) -> ServiceRow {
         clamp_mss: false,
         helper: None,
         traffic,
+        rates: None,
         reals: vec![real],
     }
 }

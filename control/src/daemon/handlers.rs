@@ -25,7 +25,7 @@ pub(super) async fn handle(daemon: &Daemon, request: Request, out: &mut Output) 
         Request::ServiceList => service_list(daemon, out).await,
         Request::ServiceShow { service } => {
             let row = running::service(&daemon.running(), &service)
-                .map(|named| report::service(named, &report::counted(daemon)));
+                .map(|named| report::service(daemon, named, &report::counted(daemon)));
             out.end(row).await
         }
         Request::ConnectionList(filter) => connection_list(daemon, &filter, out).await,
@@ -95,7 +95,7 @@ async fn change(daemon: &Daemon, request: Request) -> Result<Changed, Failure> {
 async fn service_list(daemon: &Daemon, out: &mut Output) -> io::Result<()> {
     let (running, counted) = (daemon.running(), report::counted(daemon));
     for named in &running.services {
-        out.row(&report::service(named, &counted)).await?;
+        out.row(&report::service(daemon, named, &counted)).await?;
     }
     out.end(Ok(Count { count: running.services.len() as u64 })).await
 }
@@ -110,7 +110,7 @@ async fn stats(daemon: &Daemon, only: Option<&str>, out: &mut Output) -> io::Res
     // Read together: the rows and the totals are one sample, however slowly the client reads.
     let (counted, totals) = (report::counted(daemon), report::totals(daemon));
     for named in running.services.iter().filter(|named| only.is_none_or(|name| named.name == name)) {
-        out.row(&report::service(named, &counted)).await?;
+        out.row(&report::service(daemon, named, &counted)).await?;
     }
     out.end(Ok(totals)).await
 }

@@ -85,10 +85,15 @@ pub(super) fn counted(daemon: &Daemon) -> HashMap<ServiceKey, ServiceReport> {
 }
 
 /// A service with its numbers.
-pub(super) fn service(named: &NamedService, counted: &HashMap<ServiceKey, ServiceReport>) -> ServiceRow {
+pub(super) fn service(
+    daemon: &Daemon,
+    named: &NamedService,
+    counted: &HashMap<ServiceKey, ServiceReport>,
+) -> ServiceRow {
     let service = &named.service;
     let options = &service.options;
-    let report = counted.get(&service.key);
+    let (report, meters) = (counted.get(&service.key), daemon.rates.borrow());
+    let rates = |report| meters.real(service.key, report).1;
     let mut by_address: HashMap<_, &RealReport> = HashMap::new();
     for real in report.iter().flat_map(|report| &report.reals) {
         let known = by_address.entry(real.entry.address).or_insert(real);
@@ -111,6 +116,7 @@ pub(super) fn service(named: &NamedService, counted: &HashMap<ServiceKey, Servic
             overloaded: report.is_some_and(|report| report.overloaded),
             persistent: report.map(|report| u64::from(report.persistent)).filter(|count| *count != 0),
             traffic: report.map(|report| traffic(&report.totals)),
+            rates: report.map(rates),
         });
     }
     let mut left: Vec<_> = by_address.into_values().collect();
@@ -127,6 +133,7 @@ pub(super) fn service(named: &NamedService, counted: &HashMap<ServiceKey, Servic
         overloaded: false,
         persistent: Some(u64::from(report.persistent)).filter(|count| *count != 0),
         traffic: Some(traffic(&report.totals)),
+        rates: Some(rates(report)),
     }));
     ServiceRow {
         name: named.name.clone(),
@@ -142,6 +149,7 @@ pub(super) fn service(named: &NamedService, counted: &HashMap<ServiceKey, Servic
         clamp_mss: options.clamp_mss,
         helper: options.helper.map(|helper| helper.to_string()),
         traffic: report.map(|report| traffic(&report.totals)),
+        rates: report.map(|report| meters.service(report).1),
         reals,
     }
 }

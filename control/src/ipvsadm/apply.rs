@@ -59,23 +59,30 @@ pub fn apply(services: &mut Services, change: &LvsChange) -> Result<(), Refusal>
             let place = place_of(service, *address).ok_or(Refusal::NoSuchReal)?;
             service.reals.remove(place);
         }
-        LvsChange::SetTimeouts(LvsTimeouts { tcp, tcp_fin, udp }) => {
-            let timeouts = &mut services.timeouts;
-            let changed = [
-                (&mut timeouts.tcp_established, *tcp),
-                (&mut timeouts.tcp_fin_wait, *tcp_fin),
-                (&mut timeouts.udp, *udp),
-            ];
-            changed.into_iter().filter(|(_, value)| *value != 0).for_each(|(timeout, value)| *timeout = value);
-        }
+        LvsChange::SetTimeouts(given) => return set_timeouts(services, given),
         LvsChange::Zero { service: Some(service) } => drop(find(services, *service).ok_or(Refusal::NoSuchService)?),
         LvsChange::Zero { service: None } => {}
     }
     Ok(())
 }
 
+fn set_timeouts(services: &mut Services, given: &LvsTimeouts) -> Result<(), Refusal> {
+    let LvsTimeouts { tcp, tcp_fin, udp } = *given;
+    for (key, seconds) in [("tcp_established", tcp), ("tcp_fin_wait", tcp_fin), ("udp", udp)] {
+        if seconds != 0 {
+            rules::check_timeout(key, seconds.into()).map_err(|broken| Refusal::Invalid(broken.to_string()))?;
+        }
+    }
+    let timeouts = &mut services.timeouts;
+    let values =
+        [(&mut timeouts.tcp_established, tcp), (&mut timeouts.tcp_fin_wait, tcp_fin), (&mut timeouts.udp, udp)];
+    values.into_iter().filter(|(_, seconds)| *seconds != 0).for_each(|(timeout, seconds)| *timeout = seconds);
+    Ok(())
+}
+
+/// The service with this key. The newest are looked at first: a restore speaks of the one that it has just added.
 fn find(services: &mut Services, key: ServiceKey) -> Option<&mut Service> {
-    services.services.iter_mut().map(|named| &mut named.service).find(|service| service.key == key)
+    services.services.iter_mut().rev().map(|named| &mut named.service).find(|service| service.key == key)
 }
 
 fn find_for_real(services: &mut Services, key: ServiceKey) -> Result<&mut Service, Refusal> {

@@ -248,3 +248,50 @@ pub(super) fn flag_names(scheduler: SchedulerKind, flags: u8) -> impl Iterator<I
     };
     SchedulerFlags(shown).names(scheduler)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Columns, Names, Page, merge_sort, wrapping};
+    use crate::ipvsadm::NoNames;
+    use crate::protocol::{Rates, Traffic};
+
+    fn stats(connections: u64, exact: bool) -> String {
+        let page = Page { names: Names::new(true, &NoNames), columns: Columns::Stats, exact };
+        let traffic = Traffic { connections, in_bytes: 345_678_912, ..Traffic::default() };
+        page.numbers(traffic, Rates::default()).expect("columns of numbers")
+    }
+
+    #[test]
+    fn large_numbers_are_cut_to_eight_columns_unless_wanted_in_full() {
+        for (number, want) in [
+            (0, "        0"),
+            (99_999_999, " 99999999"),
+            (100_000_000, "  100000K"),
+            (999_999_999, "  999999K"),
+            (1_000_000_000, "    1000M"),
+            (99_999_999_999, "   99999M"),
+            (100_000_000_000, "     100G"),
+            (99_999_999_999_999, "   99999G"),
+            (100_000_000_000_000, "     100T"),
+            (u64::MAX, " 18446744T"),
+        ] {
+            let line = stats(number, false);
+            assert!(line.starts_with(want), "{number}: {line:?}");
+            assert!(line.ends_with("        0        0  345678K        0"), "{line:?}");
+        }
+        assert_eq!(stats(123_456_789, true), " 123456789        0        0 345678912        0");
+    }
+
+    #[test]
+    fn the_sort_is_stable_and_survives_a_comparison_that_is_no_order() {
+        let mut items = vec![(3u32, 'a'), (1, 'b'), (3, 'c'), (2, 'd'), (1, 'e')];
+        merge_sort(&mut items, &|a, b| wrapping(a.0, b.0));
+        assert_eq!(items, [(1, 'b'), (1, 'e'), (2, 'd'), (3, 'a'), (3, 'c')]);
+        let mut items: Vec<u32> = (0..1000).map(|number: u32| number.wrapping_mul(0x9e37_79b9)).collect();
+        merge_sort(&mut items, &|a, b| wrapping(*a, *b));
+        assert_eq!(items.len(), 1000);
+        let mut items = vec![0x0a00_0001, 0xca67_6a05];
+        merge_sort(&mut items, &|a, b| wrapping(*a, *b));
+        assert_eq!(items, [0xca67_6a05, 0x0a00_0001]);
+    }
+}

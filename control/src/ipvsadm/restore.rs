@@ -138,3 +138,72 @@ fn line(input: &mut dyn BufRead) -> io::Result<Line> {
     }
     if bytes.len() > LONGEST { Ok(Line::TooLong) } else { Ok(Line::Text(String::from_utf8_lossy(&bytes).into_owned())) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LONGEST;
+    use crate::ipvsadm::{Backend, Connection, Memory, NoNames, Run};
+    use crate::protocol::{LvsChange, LvsService, LvsTimeouts};
+    use config::Services;
+    use std::io;
+
+    /// Notes how many changes came together.
+    struct Counted(Memory, Vec<usize>);
+
+    impl Backend for Counted {
+        fn change(&mut self, changes: &[LvsChange]) -> Result<Vec<Option<String>>, String> {
+            self.1.push(changes.len());
+            self.0.change(changes)
+        }
+
+        fn services(&mut self) -> Result<Vec<LvsService>, String> {
+            self.0.services()
+        }
+
+        fn timeouts(&mut self) -> Result<LvsTimeouts, String> {
+            self.0.timeouts()
+        }
+
+        fn connections(&mut self, each: &mut dyn FnMut(&Connection) -> io::Result<()>) -> Result<(), String> {
+            self.0.connections(each)
+        }
+    }
+
+    /// Restores `input` into an empty table: the exit code, the messages, how many changes came together, and how many
+    /// services there are then.
+    fn restored(input: &str) -> (u8, String, Vec<usize>, usize) {
+        let mut backend = Counted(Memory::new(Services::default()), Vec::new());
+        let (mut out, mut errors, mut input) = (Vec::new(), Vec::new(), input.as_bytes());
+        let mut run =
+            Run { backend: &mut backend, resolver: &NoNames, input: &mut input, out: &mut out, errors: &mut errors };
+        let code = run.ipvsadm(&["-R".to_owned()]).expect("a Vec takes all");
+        let Counted(Memory { services, .. }, together) = backend;
+        (code, String::from_utf8(errors).expect("UTF-8"), together, services.services.len())
+    }
+
+    #[test]
+    fn changes_that_follow_one_another_come_together() {
+        let lines: String = (1..=12_000).map(|port| format!("-A -t 10.9.0.1:{port}\n")).collect();
+        assert_eq!(restored(&lines), (0, String::new(), vec![10_000, 2000], 12_000));
+        let lines = "-A -t 10.9.0.1:1\n-A -t 10.9.0.1:1\n-L\n-A -t 10.9.0.1:2\n";
+        assert_eq!(restored(lines), (0, "Service already exists\n".to_owned(), vec![2, 1], 2));
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_ends_the_restore_and_what_came_before_it_is_done() {
+        const LINE: &str = "-A -t 10.9.0.1:2";
+        let padded = |length: usize| format!("{LINE}{}\n", " ".repeat(length - LINE.len()));
+        let input = |length| format!("-A -t 10.9.0.1:1\n{}-A -t 10.9.0.1:3", padded(length));
+        assert_eq!(restored(&input(LONGEST)), (0, String::new(), vec![3], 3));
+        for length in [LONGEST + 1, 10_000, 1_000_000] {
+            let message = "line 2 is longer than the 8192 characters allowed\n".to_owned();
+            assert_eq!(restored(&input(length)), (2, message, vec![1], 1), "{length}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_refused_as_any_other_word() {
+        assert_eq!(restored("-A -t \u{fffd}\u{0}:80\n").0, 2);
+        assert_eq!(restored("\n \t \nipvsadm\n").0, 0);
+    }
+}

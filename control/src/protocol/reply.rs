@@ -1,6 +1,6 @@
 //! What `sluiced` answers. A counter that nobody has counted (the dataplane is not running) is absent, never 0.
 
-use super::text;
+use super::{Rates, text};
 use link::message::ConnectionState;
 use link::model::{ForwardMethod, MacAddress, Protocol, SchedulerKind};
 use serde::{Deserialize, Serialize};
@@ -111,6 +111,8 @@ pub struct ServiceRow {
     pub helper: Option<String>,
     /// Sum over its reals, those removed too; `None`: the dataplane has no such service or is not running.
     pub traffic: Option<Traffic>,
+    /// What is estimated of that in a second; `None` as `traffic`.
+    pub rates: Option<Rates>,
     /// Its reals, oldest first; then those removed that still have connections.
     pub reals: Vec<RealRow>,
 }
@@ -161,6 +163,8 @@ pub struct RealRow {
     pub persistent: Option<u64>,
     /// `None`: the dataplane has no such real or is not running.
     pub traffic: Option<Traffic>,
+    /// What is estimated of that in a second; `None` as `traffic`.
+    pub rates: Option<Rates>,
 }
 
 /// The end of a list, or the answer to a count or a flush.

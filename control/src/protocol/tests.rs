@@ -1,10 +1,10 @@
 //! The lines themselves: what is read, what is refused, and that docs/control-protocol.md tells the truth.
 
 use super::{
-    Code, ConnectionFilter, Count, Failure, Line, OptionChanges, RealChange, Request, ServiceAdd, decode_line,
-    decode_request, encode_end, encode_request, encode_row, payload,
+    Code, ConnectionFilter, Count, Failure, Line, LvsChange, OptionChanges, RealChange, Request, ServiceAdd,
+    decode_line, decode_request, encode_end, encode_request, encode_row, payload,
 };
-use link::model::{ForwardMethod, Protocol, SchedulerKind};
+use link::model::{ForwardMethod, Protocol, SchedulerKind, ServiceKey};
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 
@@ -25,6 +25,7 @@ fn one_of_each() -> Vec<Request> {
         method: ForwardMethod::Tunnel,
         options: OptionChanges { persistence: Some(360), ..OptionChanges::default() },
     };
+    let key = ServiceKey::new(Protocol::Tcp, address);
     let real = |weight| RealChange { weight: Some(weight), method, ..RealChange::new(service(), address) };
     vec![
         Request::Status,
@@ -51,6 +52,9 @@ fn one_of_each() -> Vec<Request> {
         Request::Reload { dry_run: false },
         Request::Timeouts,
         Request::TimeoutsSet { timeouts: BTreeMap::from([("udp".to_owned(), 30)]) },
+        Request::LvsChange { changes: vec![LvsChange::Clear, LvsChange::Zero { service: Some(key) }] },
+        Request::LvsServices,
+        Request::LvsTimeouts,
     ]
 }
 

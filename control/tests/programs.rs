@@ -1,0 +1,122 @@
+//! `ipvsadm`, `ipvsadm-save` and `ipvsadm-restore`: `sluice` under these names, with a sluiced and a dataplane.
+
+mod support;
+
+use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::process::Stdio;
+use support::{FakeDataplane, Site};
+
+/// Runs `sluice` under a name; what it printed on both outputs, and its exit code.
+fn run(site: &Site, name: &str, arguments: &str, input: &str) -> (String, String, Option<i32>) {
+    let program = site.path(name);
+    if !program.exists() {
+        symlink(env!("CARGO_BIN_EXE_sluice"), &program).expect("linked");
+    }
+    let mut command = site.command(program.to_str().expect("UTF-8"));
+    command.args(arguments.split_whitespace()).env("SLUICE_SOCKET", site.socket());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it runs");
+    // Who does not read its input may be gone already.
+    let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
+    let output = child.wait_with_output().expect("it ends");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (text(output.stdout), text(output.stderr), output.status.code())
+}
+
+fn done(site: &Site, arguments: &str) -> String {
+    let (out, errors, code) = run(site, "ipvsadm", arguments, "");
+    assert_eq!((errors.as_str(), code), ("", Some(0)), "ipvsadm {arguments}");
+    out
+}
+
+const LIST: &str = "\
+IP Virtual Server version 1.2.1 (size=4096)
+Prot LocalAddress:Port Scheduler Flags
+  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn
+TCP  202.103.106.5:80 wrr
+  -> 172.16.0.2:80                Masq    1      0          0         \n  -> 172.16.0.3:8000              Masq    5      0          0         \nTCP  202.103.106.7:443 sh (sh-port) persistent 60
+  -> 172.16.0.4:443               Route   1      0          0         \nUDP  202.103.106.6:53 wlc
+";
+
+#[test]
+fn changes_are_in_force_in_the_dataplane_and_shown_by_the_list() {
+    let site = Site::new();
+    let dataplane = FakeDataplane::start(&site.link());
+    let _sluiced = site.start();
+    site.connected();
+    done(&site, "-A -t 202.103.106.7:443 -s sh -b sh-port -p 60");
+    done(&site, "-a -t 202.103.106.7:443 -r 172.16.0.4");
+    done(&site, "-e -t 202.103.106.5:80 -r 172.16.0.3:8000 -m -w 5");
+    done(&site, "-Z");
+    assert_eq!(done(&site, "-L -n"), LIST);
+    assert_eq!(run(&site, "sluice", "ipvsadm -Ln", "").0, LIST);
+    let status = site.connected();
+    let generation = status["dataplane"]["services_generation"].as_u64().expect("a number");
+    let (_, table) = dataplane.table(generation);
+    assert_eq!(table.services.len(), 3, "the dataplane has it too");
+    let names: Vec<_> = site.ask(r#"{"command":"service_show","service":"tcp-202.103.106.7-443"}"#)["reals"]
+        .as_array()
+        .expect("reals")
+        .iter()
+        .map(|real| real["address"].to_string())
+        .collect();
+    assert_eq!(names, ["\"172.16.0.4:443\""]);
+    assert_eq!(done(&site, "-L --timeout"), "Timeout (tcp tcpfin udp): 900 60 300\n");
+    assert_eq!(done(&site, "-L --daemon"), "");
+}
+
+#[test]
+fn refusals_have_the_words_and_the_exit_codes_of_ipvsadm() {
+    let site = Site::new();
+    let _sluiced = site.start();
+    for (arguments, want, code) in [
+        ("-A -t 202.103.106.5:80", "Service already exists\n", 255),
+        ("-D -u 202.103.106.5:80", "No such service\n", 255),
+        ("-L -n -t 10.0.0.1:80", "No such service\n", 1),
+        ("-A -t 202.103.106.5", "Zero port specified for non-persistent service\n", 2),
+        ("-A --stats", "You need to supply the 'service-address' option for the 'add-service' command\n", 2),
+        ("--nonsense", "Try `ipvsadm -h' or 'ipvsadm --help' for more information.\n", 255),
+    ] {
+        assert_eq!(run(&site, "ipvsadm", arguments, ""), (String::new(), want.to_owned(), Some(code)), "{arguments}");
+    }
+}
+
+#[test]
+fn what_is_saved_restores_the_table_in_one_version() {
+    let site = Site::new();
+    let dataplane = FakeDataplane::start(&site.link());
+    let _sluiced = site.start();
+    site.connected();
+    let (saved, _, code) = run(&site, "ipvsadm-save", "-n", "");
+    assert_eq!(
+        (saved.as_str(), code),
+        (
+            "-A -t 202.103.106.5:80 -s wrr\n\
+             -a -t 202.103.106.5:80 -r 172.16.0.2:80 -m -w 1\n\
+             -a -t 202.103.106.5:80 -r 172.16.0.3:8000 -m -w 2\n\
+             -A -u 202.103.106.6:53 -s wlc\n",
+            Some(0)
+        )
+    );
+    done(&site, "-C");
+    assert_eq!(run(&site, "ipvsadm-save", "-n", "").0, "");
+    let before = dataplane.applied();
+    let input = format!("# a comment\n{saved}-A -t 202.103.106.5:80\n");
+    let (_, errors, code) = run(&site, "ipvsadm-restore", "", &input);
+    assert_eq!((errors.as_str(), code), ("Service already exists\n", Some(255)), "the last line is refused by itself");
+    assert_eq!(run(&site, "ipvsadm-save", "-n", "").0, saved);
+    assert_eq!(dataplane.applied(), before + 1);
+}
+
+#[test]
+fn what_is_wrong_with_a_command_line_is_said_without_a_sluiced_and_the_rest_is_not() {
+    let site = Site::new();
+    let (out, errors, code) = run(&site, "ipvsadm", "-A", "");
+    assert!(out.is_empty() && errors.starts_with("You need to supply"), "{errors}");
+    assert_eq!(code, Some(2));
+    let (_, errors, code) = run(&site, "ipvsadm", "-L -n", "");
+    assert!(errors.starts_with("Can't initialize ipvs: sluiced at "), "{errors}");
+    assert_eq!(code, Some(2));
+    assert_eq!(run(&site, "ipvsadm", "-v", "").2, Some(0));
+}
