@@ -37,9 +37,8 @@ impl Site {
         let link = DataplaneLink::create(&path, &layout, &[port()]).expect("a link");
         let accounts = Accounts::new(link.directory().reals.clone());
         let (mut table, reader) = ConnectionTable::create(0, CONNECTIONS, -1, accounts, 0).expect("a table");
-        table.set_timeouts([60_000; 12]);
         for n in 0..CONNECTIONS {
-            table.insert(&identity(n), ConnectionState::Udp, 0).expect("room");
+            table.insert(&identity(n), ConnectionState::Udp, 60_000, 0).expect("room");
         }
         let interfaces = vec![PortInterface { mac: [2, 0, 0, 0, 0, 1], mtu: 1500, addresses: vec![] }];
         let publisher = Publisher::new(interfaces, link.directory(), 0);

@@ -143,8 +143,11 @@ counters! {
         helper_replaced "Lines of reals in which a helper put the service's address or port.",
         helper_refused "Lines that a helper refused: another's address, a port or text that can't be, too many at once.",
         helper_exhausted "Control connections left without their helper, as all states were in use.",
+        connections_evicted "Connections removed before their time, by drop_entry or to make room in a full table.",
+        resets_created "RSTs made because an established connection expired (reset_on_expiry).",
+        pressure "1 while this worker's table is so full that the automatic modes of the settings are on (a gauge).",
     }
-    reserved 2;
+    reserved 7;
     /// Packets dropped, by [`DropReason::index`].
     array dropped;
     /// Packets answered with a RST or an ICMP error, by [`DropReason::index`].

@@ -75,6 +75,7 @@ drop_reasons! {
     SourceRouted "source_routed" "The packet's IPv4 options say which way it has to go.",
     OptionsMalformed "options_malformed" "The packet's IPv4 options make no sense.",
     ControlChecksum "control_checksum" "A segment of a control connection that a helper reads has a wrong checksum.",
+    DropPacket "drop_packet" "The packet would have opened a connection, and the setting drop_packet chose it.",
 }
 
 #[cfg(test)]

@@ -73,6 +73,8 @@ pub struct Connection {
     method: AtomicU8,
     state: AtomicU8,
     flags: AtomicU8,
+    /// Packets from the client, up to 255.
+    in_packets: AtomicU8,
     /// Milliseconds that it may idle, as of its last packet.
     timeout: AtomicU32,
     real_slot: AtomicU32,
@@ -103,6 +105,7 @@ impl Connection {
             method: AtomicU8::new(0),
             state: AtomicU8::new(0),
             flags: AtomicU8::new(0),
+            in_packets: AtomicU8::new(0),
             timeout: AtomicU32::new(0),
             real_slot: AtomicU32::new(0),
             real_generation: AtomicU32::new(0),
@@ -113,7 +116,7 @@ impl Connection {
         }
     }
 
-    /// Owner only: makes a free entry a live one.
+    /// Owner only: makes a free entry a live one, by its first packet.
     pub(super) fn fill(&self, identity: &Identity, state: ConnectionState, timeout: u32, now: u64) {
         self.last_seen.store(now as u32, Ordering::Relaxed);
         self.client_address.store(identity.client.address, Ordering::Relaxed);
@@ -125,6 +128,7 @@ impl Connection {
         self.protocol.store(identity.protocol.number(), Ordering::Relaxed);
         self.method.store(identity.method as u8, Ordering::Relaxed);
         self.state.store(state as u8, Ordering::Relaxed);
+        self.in_packets.store(1, Ordering::Relaxed);
         self.timeout.store(timeout, Ordering::Relaxed);
         self.real_slot.store(identity.real_slot, Ordering::Relaxed);
         self.real_generation.store(identity.real_generation, Ordering::Relaxed);
@@ -227,6 +231,24 @@ impl Connection {
     #[inline]
     pub(super) fn set_state(&self, state: ConnectionState) {
         self.state.store(state as u8, Ordering::Relaxed);
+    }
+
+    /// Owner only: one more packet of the client.
+    #[inline]
+    pub(crate) fn count_inbound(&self) {
+        self.in_packets.store(self.in_packets().saturating_add(1), Ordering::Relaxed);
+    }
+
+    /// Packets of the client so far; 255 stands for all from there on.
+    #[inline]
+    pub fn in_packets(&self) -> u8 {
+        self.in_packets.load(Ordering::Relaxed)
+    }
+
+    /// Which of the entry's owners it is: no later connection in the same place has the number, for 2^31 of them.
+    #[inline]
+    pub(crate) fn incarnation(&self) -> u32 {
+        self.sequence.load(Ordering::Relaxed)
     }
 
     /// Owner only: a packet passed.

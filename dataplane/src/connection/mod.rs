@@ -2,6 +2,7 @@
 
 pub(crate) mod accounts;
 mod entry;
+mod eviction;
 pub mod expected;
 pub mod key;
 pub mod shared;

@@ -4,6 +4,7 @@
 
 use super::accounts::Accounts;
 use super::entry::{Connection, Identity};
+use super::eviction::Eviction;
 use super::timer::Wheel;
 use crate::clock::Milliseconds;
 use crate::helper::Helpers;
@@ -46,6 +47,7 @@ pub struct TableFull;
 pub struct ConnectionTable {
     store: Store,
     wheel: Wheel,
+    pub(super) eviction: Eviction,
 }
 
 /// All but the timers, so that a timer that fires may change it.
@@ -54,8 +56,6 @@ struct Store {
     slab: Slab,
     free: Vec<u32>,
     accounts: Accounts,
-    /// Milliseconds by state.
-    timeouts: [u32; 12],
     released: u64,
     helpers: Helpers,
 }
@@ -78,8 +78,8 @@ impl ConnectionTable {
         let (hash, reader) = rte_rs::hash::create(&name, &options)?;
         let slab: Slab = (0..capacity).map(|_| Connection::free()).collect();
         let free = (0..capacity).rev().collect();
-        let store = Store { hash, slab, free, accounts, timeouts: [0; 12], released: 0, helpers: Helpers::none() };
-        Ok((Self { store, wheel: Wheel::new(capacity, now) }, reader))
+        let store = Store { hash, slab, free, accounts, released: 0, helpers: Helpers::none() };
+        Ok((Self { store, wheel: Wheel::new(capacity, now), eviction: Eviction::default() }, reader))
     }
 
     /// The slab, for readers on other cores.
@@ -112,11 +112,6 @@ impl ConnectionTable {
         std::mem::take(&mut self.store.released)
     }
 
-    /// New timeouts, milliseconds by state; connections follow with their next packet.
-    pub fn set_timeouts(&mut self, timeouts: [u32; 12]) {
-        self.store.timeouts = timeouts;
-    }
-
     /// Looks up to 32 keys up at once: a mask of those found, and their values (see [`Found::from_value`]).
     #[inline]
     pub fn lookup_bulk(&self, keys: &[HashKey], values: &mut [u64; 32]) -> u64 {
@@ -134,13 +129,19 @@ impl ConnectionTable {
         self.store.slab.get(index as usize)
     }
 
-    /// Makes a connection. Where another NAT connection has the same reply tuple (one client port used towards two
+    /// Makes a connection that may idle for `timeout` milliseconds. Where another NAT connection has the same reply tuple (one client port used towards two
     /// services with one real), replies go to the newer one, as in the reference.
     ///
     /// # Errors
     /// When slab or hash are full.
-    pub fn insert(&mut self, identity: &Identity, state: ConnectionState, now: Milliseconds) -> Result<u32, TableFull> {
-        let (index, timeout) = self.store.insert(identity, state, now)?;
+    pub fn insert(
+        &mut self,
+        identity: &Identity,
+        state: ConnectionState,
+        timeout: u32,
+        now: Milliseconds,
+    ) -> Result<u32, TableFull> {
+        let index = self.store.insert(identity, state, timeout, now)?;
         self.wheel.arm(index, now + u64::from(timeout));
         Ok(index)
     }
@@ -152,10 +153,10 @@ impl ConnectionTable {
         }
     }
 
-    /// A packet of this connection leads to `state`. The wheel is touched only where the connection may now idle for
-    /// less time than it waits for; a longer life is found when it fires.
+    /// A packet of this connection leads to `state`, in which it may idle for `timeout` milliseconds. The wheel is
+    /// touched only where that is less time than it waits for; a longer life is found when it fires.
     #[inline]
-    pub fn enter_state(&mut self, index: u32, state: ConnectionState, now: Milliseconds) {
+    pub fn enter_state(&mut self, index: u32, state: ConnectionState, timeout: u32, now: Milliseconds) {
         let Some(entry) = self.store.slab.get(index as usize) else { return };
         entry.touch(now);
         let before = entry.state();
@@ -163,7 +164,6 @@ impl ConnectionTable {
             entry.set_state(state);
             self.store.accounts.moved(entry.real_slot(), before, state);
         }
-        let timeout = self.store.timeout(state);
         let armed = entry.timeout();
         if timeout != armed {
             entry.set_timeout(timeout);
@@ -194,7 +194,13 @@ impl ConnectionTable {
 }
 
 impl Store {
-    fn insert(&mut self, identity: &Identity, state: ConnectionState, now: u64) -> Result<(u32, u32), TableFull> {
+    fn insert(
+        &mut self,
+        identity: &Identity,
+        state: ConnectionState,
+        timeout: u32,
+        now: Milliseconds,
+    ) -> Result<u32, TableFull> {
         let index = *self.free.last().ok_or(TableFull)?;
         let inbound = identity.inbound_key();
         self.hash.insert(&inbound, Found { index, outbound: false }.to_value()).map_err(|_| TableFull)?;
@@ -207,7 +213,6 @@ impl Store {
             }
         }
         self.free.pop();
-        let timeout = self.timeout(state);
         if let Some(entry) = self.slab.get(index as usize) {
             entry.fill(identity, state, timeout, now);
             if let Some(older) = displaced {
@@ -215,13 +220,7 @@ impl Store {
             }
         }
         self.accounts.opened(identity.real_slot, state);
-        Ok((index, timeout))
-    }
-
-    /// Milliseconds that a connection in `state` may idle.
-    #[inline]
-    fn timeout(&self, state: ConnectionState) -> u32 {
-        self.timeouts.get(state as usize).copied().unwrap_or(0)
+        Ok(index)
     }
 
     /// Whether data connections of this control connection are open or expected.

@@ -31,6 +31,18 @@ impl Direction {
     }
 }
 
+/// Which of the reference's two sets of tables holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Rules {
+    /// Those of every day.
+    #[default]
+    Plain,
+    /// Those of the setting `secure_tcp`: half-open connections are told apart by whether the real has answered
+    /// (SYN_RECV, then SYNACK), and where its segments are seen a client alone can't make a connection ESTABLISHED.
+    Secure,
+}
+
 /// What a segment means to the tables: the first set flag in the order RST, SYN, FIN, ACK.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -81,11 +93,13 @@ type Table = [[ConnectionState; STATES]; 5];
 /// The state after `event` in `direction`. A UDP connection stays one.
 #[inline]
 #[expect(clippy::indexing_slicing, reason = "a variant's number is below the array's length; no check is left")]
-pub const fn next_state(direction: Direction, state: ConnectionState, event: Event) -> ConnectionState {
-    TABLES[direction as usize][event as usize][state as usize]
+pub const fn next_state(rules: Rules, direction: Direction, state: ConnectionState, event: Event) -> ConnectionState {
+    TABLES[rules as usize][direction as usize][event as usize][state as usize]
 }
 
-const TABLES: [Table; 3] = {
+const TABLES: [[Table; 3]; 2] = [PLAIN, SECURE];
+
+const PLAIN: [Table; 3] = {
     use ConnectionState::{
         Close as CL, CloseWait as CW, Established as ES, FinWait as FW, LastAck as LA, Listen as LI, SynRecv as SR,
         SynSent as SS, TimeWait as TW, Udp as UD,
@@ -116,20 +130,45 @@ const TABLES: [Table; 3] = {
     [inbound, outbound, inbound_only]
 };
 
+/// The plain tables but for what `secure_tcp` changes.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+const SECURE: [Table; 3] = {
+    use ConnectionState::{Close, CloseWait, FinWait, LastAck, Listen, None, SynAck, SynRecv, TimeWait};
+    let [mut inbound, mut outbound, mut inbound_only] = PLAIN;
+    inbound[Event::Syn as usize][SynAck as usize] = SynAck;
+    inbound[Event::Fin as usize][SynAck as usize] = SynAck;
+    inbound[Event::Ack as usize][SynRecv as usize] = SynRecv;
+    inbound[Event::Ack as usize][SynAck as usize] = SynAck;
+    inbound[Event::Rst as usize][SynAck as usize] = Close;
+    outbound[Event::Syn as usize][SynRecv as usize] = SynAck;
+    outbound[Event::Syn as usize][SynAck as usize] = SynAck;
+    let from = [None, FinWait, TimeWait, Close, CloseWait, LastAck, Listen, SynAck];
+    let mut next = 0;
+    while next < from.len() {
+        inbound_only[Event::Syn as usize][from[next] as usize] = SynAck;
+        next += 1;
+    }
+    [inbound, outbound, inbound_only]
+};
+
 #[cfg(test)]
 mod tests {
-    use super::{Direction, Event, next_state};
+    use super::{Direction, Event, Rules, next_state};
     use link::message::ConnectionState;
 
     /// The eleven TCP states in column order, by the two-letter names of the reference.
     const NAMES: [&str; 11] = ["NO", "ES", "SS", "SR", "FW", "TW", "CL", "CW", "LA", "LI", "SA"];
 
     fn assert_row(direction: Direction, event: Event, row: &str) {
+        assert_row_of(Rules::Plain, direction, event, row);
+    }
+
+    fn assert_row_of(rules: Rules, direction: Direction, event: Event, row: &str) {
         let got: Vec<_> = ConnectionState::ALL[..11]
             .iter()
-            .map(|state| NAMES[next_state(direction, *state, event) as usize])
+            .map(|state| NAMES[next_state(rules, direction, *state, event) as usize])
             .collect();
-        assert_eq!(got.join(" "), row, "{direction:?} {event:?}");
+        assert_eq!(got.join(" "), row, "{rules:?} {direction:?} {event:?}");
     }
 
     #[test]
@@ -157,9 +196,28 @@ mod tests {
     }
 
     #[test]
+    fn secure_rows_are_the_references() {
+        let assert_row = |direction, event, row| assert_row_of(Rules::Secure, direction, event, row);
+        assert_row(Direction::Inbound, Event::Syn, "SR ES ES SR SR SR SR SR SR SR SA");
+        assert_row(Direction::Inbound, Event::Fin, "CL CW SS TW TW TW CL CW LA LI SA");
+        assert_row(Direction::Inbound, Event::Ack, "ES ES SS SR FW TW CL CW CL LI SA");
+        assert_row(Direction::Inbound, Event::Rst, "CL CL CL SR CL CL CL CL LA LI CL");
+        assert_row(Direction::Outbound, Event::Syn, "SS ES SS SA SS SS SS SS SS LI SA");
+        assert_row(Direction::Outbound, Event::Fin, "TW FW SS TW FW TW CL TW LA LI TW");
+        assert_row(Direction::Outbound, Event::Ack, "ES ES SS ES FW TW CL CW LA ES ES");
+        assert_row(Direction::Outbound, Event::Rst, "CL CL SS CL CL TW CL CL CL CL CL");
+        assert_row(Direction::InboundOnly, Event::Syn, "SA ES ES SR SA SA SA SA SA SA SA");
+        assert_row(Direction::InboundOnly, Event::Fin, "CL FW SS TW FW TW CL CW LA LI TW");
+        assert_row(Direction::InboundOnly, Event::Ack, "ES ES SS ES FW TW CL CW CL LI ES");
+        assert_row(Direction::InboundOnly, Event::Rst, "CL CL CL SR CL CL CL CL LA LI CL");
+    }
+
+    #[test]
     fn a_segment_without_any_flag_closes() {
-        for direction in [Direction::Inbound, Direction::Outbound, Direction::InboundOnly] {
-            assert_row(direction, Event::Other, "CL CL CL CL CL CL CL CL CL CL CL");
+        for rules in [Rules::Plain, Rules::Secure] {
+            for direction in [Direction::Inbound, Direction::Outbound, Direction::InboundOnly] {
+                assert_row_of(rules, direction, Event::Other, "CL CL CL CL CL CL CL CL CL CL CL");
+            }
         }
     }
 
@@ -167,7 +225,9 @@ mod tests {
     fn udp_stays_udp() {
         for direction in [Direction::Inbound, Direction::Outbound, Direction::InboundOnly] {
             for event in [Event::Syn, Event::Fin, Event::Ack, Event::Rst, Event::Other] {
-                assert_eq!(next_state(direction, ConnectionState::Udp, event), ConnectionState::Udp);
+                for rules in [Rules::Plain, Rules::Secure] {
+                    assert_eq!(next_state(rules, direction, ConnectionState::Udp, event), ConnectionState::Udp);
+                }
             }
         }
     }
@@ -192,11 +252,15 @@ mod tests {
     }
 
     fn walk(steps: &[(Direction, Event)]) -> Vec<&'static str> {
+        walk_by(Rules::Plain, steps)
+    }
+
+    fn walk_by(rules: Rules, steps: &[(Direction, Event)]) -> Vec<&'static str> {
         let mut state = ConnectionState::None;
         steps
             .iter()
             .map(|(direction, event)| {
-                state = next_state(*direction, state, *event);
+                state = next_state(rules, *direction, state, *event);
                 state.name()
             })
             .collect()
@@ -213,6 +277,22 @@ mod tests {
             (Outbound, Event::Fin),
         ]);
         assert_eq!(states, ["SYN_RECV", "SYN_RECV", "ESTABLISHED", "CLOSE_WAIT", "TIME_WAIT"]);
+    }
+
+    #[test]
+    fn under_secure_rules_the_real_must_answer_twice_before_a_nat_connection_is_established() {
+        use Direction::{Inbound, Outbound};
+        let states = walk_by(
+            Rules::Secure,
+            &[
+                (Inbound, Event::Syn),
+                (Inbound, Event::Ack),
+                (Outbound, Event::Syn),
+                (Inbound, Event::Ack),
+                (Outbound, Event::Ack),
+            ],
+        );
+        assert_eq!(states, ["SYN_RECV", "SYN_RECV", "SYNACK", "SYNACK", "ESTABLISHED"]);
     }
 
     #[test]

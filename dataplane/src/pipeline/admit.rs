@@ -1,7 +1,6 @@
 //! A packet without a connection: the service is looked up, a real chosen, a connection made; or it is refused.
 
 use super::Pipeline;
-use super::follow::after;
 use super::forward::packet;
 use super::output::{Fate, Output};
 use super::parse::Flow;
@@ -39,8 +38,14 @@ impl Pipeline {
         let Some(service) = self.tables.services.lookup(flow.protocol, destination.address, destination.port) else {
             return self.unmatched(flow, mbuf, out);
         };
-        if flow.source.port == FTP_DATA || (flow.protocol == Protocol::Tcp && !opens_a_connection(flow)) {
+        let sloppy = self.tables.services.settings().sloppy_tcp != 0;
+        if flow.source.port == FTP_DATA || (flow.protocol == Protocol::Tcp && !opens_a_connection(flow, sloppy)) {
             return self.without_connection(flow, mbuf, out);
+        }
+        if let Some(rate) = self.drop_rate()
+            && self.defence.chooses(rate)
+        {
+            return Fate::Drop(DropReason::DropPacket);
         }
         let newcomer = Newcomer { source: flow.source, destination, now: self.now };
         let chosen = service.pick(&mut self.cursors, &newcomer, &self.directory);
@@ -74,8 +79,9 @@ impl Pipeline {
             real_slot: slot,
             real_generation: real.generation,
         };
-        let state = after_first(flow, identity.method);
-        let Ok(index) = self.connections.insert(&identity, state, self.now) else {
+        // The tables' answer to the packet in a connection that had none before.
+        let state = self.after(flow, Direction::of_inbound(identity.method), ConnectionState::None);
+        let Some(index) = self.insert(&identity, state, real.timeouts) else {
             return Fate::Drop(DropReason::TableFull);
         };
         self.connections_changed();
@@ -89,6 +95,21 @@ impl Pipeline {
         }
         self.count_inbound(slot, flow);
         self.forward_to_real(&identity, flow, mbuf, out)
+    }
+
+    /// Enters a connection, with a real of these timeouts; in a full table in place of one that can be spared. `None`:
+    /// there was none.
+    pub(super) fn insert(&mut self, identity: &Identity, state: ConnectionState, timeouts: u32) -> Option<u32> {
+        let timeout = self.tables.services.timeout_ms(timeouts, state);
+        if let Ok(index) = self.connections.insert(identity, state, timeout, self.now) {
+            return Some(index);
+        }
+        if !self.connections.evict_one(self.now) {
+            return None;
+        }
+        self.connections_changed();
+        self.counters.worker.connections_evicted.add(1);
+        self.connections.insert(identity, state, timeout, self.now).ok()
     }
 
     /// A virtual address, but no service on that port.
@@ -113,17 +134,13 @@ impl Pipeline {
 }
 
 /// TCP connections begin with a SYN. A SYN+ACK may begin one too: an active FTP server's, seen by tunnel and direct.
-fn opens_a_connection(flow: &Flow) -> bool {
-    flow.is_syn() && !flow.is_reset()
+/// With `sloppy_tcp` all but a RST may.
+fn opens_a_connection(flow: &Flow, sloppy: bool) -> bool {
+    (flow.is_syn() || sloppy) && !flow.is_reset()
 }
 
 /// Whether an address can be one host's: not 0/8, loopback, multicast or broadcast (RFC 1122 section 3.2.1.3).
 fn is_host(address: u32) -> bool {
     let first = address >> 24;
     first != 0 && first != 127 && !(224..240).contains(&first) && address != u32::MAX
-}
-
-/// The state of a connection that a packet opens: the tables' answer to it in a connection that had none before.
-fn after_first(flow: &Flow, method: ForwardMethod) -> ConnectionState {
-    after(flow, Direction::of_inbound(method), ConnectionState::None)
 }

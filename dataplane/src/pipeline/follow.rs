@@ -8,8 +8,11 @@ use crate::connection::{Connection, Found, Identity};
 use crate::service::RealEntry;
 use link::DropReason;
 use link::message::ConnectionState;
-use link::model::Protocol;
+use link::model::{ForwardMethod, Protocol};
 use rte_rs::Mbuf;
+
+/// The bit of `conn_reuse_mode` for connections in FIN_WAIT.
+const REUSE_FIN_WAIT: u32 = 2;
 
 impl Pipeline {
     #[inline]
@@ -25,19 +28,18 @@ impl Pipeline {
         }
         let identity = connection.identity();
         let state = connection.state();
-        if is_reuse(flow, state) && connection.control().is_none() {
-            // A new connection from a port whose last one is over: a server is chosen in this same packet.
-            self.connections.remove(found.index);
-            self.connections_changed();
-            return self.admit(flow, mbuf, out);
+        if flow.is_syn() && self.is_replaced(connection) {
+            return self.begin_again(found.index, flow, mbuf, out);
         }
-        if self.real_of(connection).is_none() {
-            return Fate::Drop(DropReason::RealRemoved);
-        }
+        let Some(real) = self.real(identity.real_slot, identity.real_generation) else {
+            return self.without_real(found.index, flow, mbuf, out);
+        };
+        let timeouts = real.timeouts;
+        connection.count_inbound();
         self.count_inbound(identity.real_slot, flow);
-        let state = after(flow, Direction::of_inbound(identity.method), state);
         let is_helped = connection.is_helped();
-        self.connections.enter_state(found.index, state, self.now);
+        let state = self.after(flow, Direction::of_inbound(identity.method), state);
+        self.enter_state(found.index, state, timeouts);
         if is_helped && let Err(refused) = self.help_request(found.index, flow, mbuf) {
             return refused;
         }
@@ -60,7 +62,8 @@ impl Pipeline {
         };
         let identity = connection.identity();
         let state = connection.state();
-        let real_is_there = self.real_of(connection).is_some();
+        let known = self.tables.services.real(identity.real_slot, identity.real_generation);
+        let (timeouts, real_is_there) = known.map_or((0, false), |real| (real.timeouts, real.available));
         let fate = self.forward_to_client(index, &identity, flow, mbuf, out);
         if !matches!(fate, Fate::Forward { .. } | Fate::ForwardInFragments { .. }) {
             return fate;
@@ -70,36 +73,67 @@ impl Pipeline {
             real.out_packets.add(1);
             real.out_bytes.add(u64::from(flow.length));
         }
-        let state = after(flow, Direction::Outbound, state);
-        self.connections.enter_state(index, state, self.now);
+        let state = self.after(flow, Direction::Outbound, state);
+        self.enter_state(index, state, timeouts);
         fate
     }
 
-    /// Whether a connection's real is still in the service table.
-    pub(super) fn real_is_available(&self, identity: &Identity) -> bool {
-        let services = &self.tables.services;
-        services.real(identity.real_slot, identity.real_generation).is_some_and(|real| real.available)
-    }
-
-    /// The connection's real, if it is still in the service table.
+    /// The real that a connection was made with, if it is still in the service table.
     #[inline]
-    fn real_of(&self, connection: &Connection) -> Option<&RealEntry> {
-        let services = &self.tables.services;
-        services.real(connection.real_slot(), connection.real_generation()).filter(|real| real.available)
+    pub(super) fn real(&self, slot: u32, generation: u32) -> Option<&RealEntry> {
+        self.tables.services.real(slot, generation).filter(|real| real.available)
     }
-}
 
-/// The state after a packet.
-#[inline]
-pub(super) fn after(flow: &Flow, direction: Direction, state: ConnectionState) -> ConnectionState {
-    match flow.protocol {
-        Protocol::Tcp => next_state(direction, state, Event::from_flags(flow.tcp_flags)),
-        Protocol::Udp => ConnectionState::Udp,
+    /// The state after a packet.
+    #[inline]
+    pub(super) fn after(&self, flow: &Flow, direction: Direction, state: ConnectionState) -> ConnectionState {
+        match flow.protocol {
+            Protocol::Tcp => next_state(self.defence.rules, direction, state, Event::from_flags(flow.tcp_flags)),
+            Protocol::Udp => ConnectionState::Udp,
+        }
     }
-}
 
-/// Whether a packet opens a new connection where an old one has ended.
-#[inline]
-fn is_reuse(flow: &Flow, state: ConnectionState) -> bool {
-    flow.is_syn() && matches!(state, ConnectionState::TimeWait | ConnectionState::Close)
+    /// A packet leads a connection, of a real with these timeouts, to `state`.
+    #[inline]
+    pub(super) fn enter_state(&mut self, index: u32, state: ConnectionState, timeouts: u32) {
+        let timeout = self.tables.services.timeout_ms(timeouts, state);
+        self.connections.enter_state(index, state, timeout, self.now);
+    }
+
+    /// Whether a SYN begins a new connection in place of this one: one that is over (`conn_reuse_mode`), or one whose
+    /// real is quiesced, if such are given up (`expire_nodest_conn`).
+    fn is_replaced(&self, connection: &Connection) -> bool {
+        let settings = self.tables.services.settings();
+        let real = || self.real(connection.real_slot(), connection.real_generation());
+        if settings.expire_nodest_conn != 0 && real().is_some_and(|real| real.weight == 0) {
+            return true;
+        }
+        match connection.state() {
+            // One that another connection controls keeps its real.
+            _ if connection.control().is_some() => false,
+            ConnectionState::TimeWait | ConnectionState::Close => settings.conn_reuse_mode != 0,
+            // The end of a connection of which one half only is seen.
+            ConnectionState::FinWait => {
+                settings.conn_reuse_mode & REUSE_FIN_WAIT != 0 && connection.method() != ForwardMethod::Nat
+            }
+            _ => false,
+        }
+    }
+
+    /// A packet of a connection whose real was removed. The real may come back, so the packet alone is lost; or the
+    /// connection is given up, and the packet handled as if it never was (`expire_nodest_conn`).
+    #[cold]
+    fn without_real<O: Output>(&mut self, index: u32, flow: &Flow, mbuf: &mut Mbuf, out: &mut O) -> Fate {
+        match self.tables.services.settings().expire_nodest_conn {
+            0 => Fate::Drop(DropReason::RealRemoved),
+            _ => self.begin_again(index, flow, mbuf, out),
+        }
+    }
+
+    /// Removes a connection, and handles its packet as that of none: a real is chosen in this same packet.
+    fn begin_again<O: Output>(&mut self, index: u32, flow: &Flow, mbuf: &mut Mbuf, out: &mut O) -> Fate {
+        self.connections.remove(index);
+        self.connections_changed();
+        self.admit(flow, mbuf, out)
+    }
 }

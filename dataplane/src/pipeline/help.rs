@@ -1,7 +1,6 @@
 //! Packets of control connections that have a helper, and the first packets of connections that one announced.
 
 use super::Pipeline;
-use super::follow::after;
 use super::forward::{packet, packet_mut};
 use super::output::{Fate, Output};
 use super::parse::{Flow, IPV4_OFFSET};
@@ -134,7 +133,7 @@ impl Pipeline {
         let expected = &self.settings.expected;
         let expectation = expected.take_from_client(flow.protocol, flow.source, flow.destination, self.now)?;
         let identity = expectation.identity(flow.source);
-        if !self.real_is_available(&identity) {
+        if self.real(identity.real_slot, identity.real_generation).is_none() {
             expected.release(expectation.control.index);
             return Some(Fate::Drop(DropReason::RealRemoved));
         }
@@ -175,11 +174,14 @@ impl Pipeline {
     ) -> Option<u32> {
         let control = expectation.control.index;
         let state = match direction {
-            Direction::Inbound => after(flow, direction, ConnectionState::Listen),
+            Direction::Inbound => self.after(flow, direction, ConnectionState::Listen),
             // The reply path makes the transition.
             _ => ConnectionState::Listen,
         };
-        let Ok(index) = self.connections.insert(&expectation.identity(client), state, self.now) else {
+        let identity = expectation.identity(client);
+        let known = self.tables.services.real(identity.real_slot, identity.real_generation);
+        let timeouts = known.map_or(0, |real| real.timeouts);
+        let Some(index) = self.insert(&identity, state, timeouts) else {
             self.settings.expected.release(control);
             return None;
         };

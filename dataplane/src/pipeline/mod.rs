@@ -7,6 +7,7 @@
 mod admit;
 mod answer;
 mod burst;
+mod defence;
 mod echo;
 mod follow;
 mod forward;
@@ -37,8 +38,8 @@ use crate::service::Cursors;
 use crate::tables::Tables;
 use burst::Batch;
 use config::Unmatched;
+use defence::Defence;
 use link::directory::Directory;
-use link::message::ConnectionState;
 use std::sync::Arc;
 use unresolved::Unresolved;
 
@@ -92,6 +93,7 @@ pub struct Pipeline {
     unresolved: Unresolved,
     /// How the packet came that is about to leave in fragments.
     cuts: Option<Cuts>,
+    defence: Defence,
     now: Milliseconds,
     /// Of the last outer header that may be fragmented on its way.
     identification: u16,
@@ -125,10 +127,11 @@ impl Pipeline {
             reassembly: Reassembly::default(),
             unresolved: Unresolved::default(),
             cuts: None,
+            defence: Defence::default(),
             now,
             identification,
         };
-        pipeline.set_timeouts();
+        pipeline.adopt_defence();
         pipeline
     }
 
@@ -159,18 +162,19 @@ impl Pipeline {
         &self.tables
     }
 
-    /// Expires what is due, looking at no more than `budget` timers.
+    /// What is due between bursts: expiry, looking at no more than `budget` timers, and the defence against floods.
     #[inline]
     pub fn expire(&mut self, budget: usize) {
         self.connections.expire(self.now, budget);
         self.connections.helpers().sweep(budget.div_ceil(TIMERS_A_BUCKET), self.now);
+        self.defend(budget);
     }
 
     /// Takes a new version of the tables into use. Whoever published it keeps the old one alive, so nothing is freed here.
     pub fn adopt(&mut self, tables: &Arc<Tables>) {
         self.cursors.carry_over(&self.tables.services, &tables.services);
         self.tables = Arc::clone(tables);
-        self.set_timeouts();
+        self.adopt_defence();
         self.counters.worker.tables_picked_up.add(1);
     }
 
@@ -178,10 +182,5 @@ impl Pipeline {
     pub fn peek(&self, service: u32, source: Endpoint, destination: Endpoint) -> Option<u32> {
         let newcomer = Newcomer { source, destination, now: self.now };
         self.tables.services.service(service)?.peek(&self.cursors, &newcomer, &self.directory)
-    }
-
-    fn set_timeouts(&mut self) {
-        let services = &self.tables.services;
-        self.connections.set_timeouts(ConnectionState::ALL.map(|state| services.timeout_ms(state)));
     }
 }

@@ -9,6 +9,7 @@ pub mod directory;
 pub(crate) mod index;
 mod slots;
 mod table;
+mod timeouts;
 
 pub use cursors::Cursors;
 pub use slots::{Assignment, RECLAIM_AFTER_MS, Real, RealChange, RealState, ServiceRow, Slots};

@@ -3,6 +3,7 @@
 use super::Cursors;
 use super::index::{AddressSet, KeyIndex};
 use super::slots::{Assignment, RealState, Slots};
+use super::timeouts::TimeoutSets;
 use crate::connection::Endpoint;
 use crate::scheduler::{Candidate, Change, Choice, Cursor, Load, Member, Newcomer, Scheduler};
 use link::message::ConnectionState;
@@ -25,6 +26,8 @@ pub struct RealEntry {
     pub generation: u32,
     /// The slot of its service.
     pub service: u32,
+    /// The timeouts of its service, see [`ServiceTable::timeout_ms`].
+    pub timeouts: u32,
     /// Its port, host byte order.
     pub port: u16,
     /// How packets reach it.
@@ -42,6 +45,7 @@ impl RealEntry {
         lasting_weight: 0,
         generation: 0,
         service: u32::MAX,
+        timeouts: 0,
         port: 0,
         method: ForwardMethod::Direct,
         available: false,
@@ -96,9 +100,10 @@ impl ServiceEntry {
 #[derive(Debug)]
 pub struct ServiceTable {
     generation: u64,
-    /// Milliseconds by state, in the order of [`ConnectionState::ALL`].
-    timeouts: [u32; ConnectionState::ALL.len()],
+    timeouts: TimeoutSets,
     settings: Settings,
+    /// The generation that last took a real away.
+    removed_at: u64,
     /// By service slot.
     services: Vec<Option<ServiceEntry>>,
     /// Some service is on all ports of an address.
@@ -120,8 +125,9 @@ impl ServiceTable {
     pub fn empty() -> Self {
         Self {
             generation: 0,
-            timeouts: milliseconds(&Timeouts::default()),
+            timeouts: TimeoutSets::new(Timeouts::default()),
             settings: Settings::default(),
+            removed_at: 0,
             services: Vec::new(),
             has_all_port: false,
             by_key: KeyIndex::new(&[]),
@@ -139,7 +145,8 @@ impl ServiceTable {
         slots: &Slots,
         previous: &Self,
     ) -> Self {
-        let reals = real_entries(slots);
+        let mut reals = real_entries(slots);
+        let mut timeouts = TimeoutSets::new(wanted.timeouts);
         let edited: HashSet<u32> = assignment.changed_reals.iter().map(|change| change.slot).collect();
         let mut services = Vec::new();
         let mut real_slots = assignment.reals.as_slice();
@@ -172,13 +179,18 @@ impl ServiceTable {
                 *place = Some(entry);
             }
         }
+        for real in &mut reals {
+            let service = services.get(real.service as usize).and_then(Option::as_ref);
+            real.timeouts = service.map_or(0, |entry: &ServiceEntry| timeouts.number_of(&entry.options.timeouts));
+        }
         let endpoints = endpoints(&services, &wanted.groups);
         let keys: Vec<_> = endpoints.iter().map(|(endpoint, slot)| (endpoint_key(endpoint), *slot)).collect();
         let vips: Vec<_> = endpoints.iter().map(|(endpoint, _)| endpoint.address.ip().to_bits()).collect();
         Self {
             generation,
-            timeouts: milliseconds(&wanted.timeouts),
+            timeouts,
             settings: wanted.settings,
+            removed_at: if previous.loses_a_real(&reals) { generation } else { previous.removed_at },
             services,
             has_all_port: endpoints.iter().any(|(endpoint, _)| endpoint.address.port() == 0),
             by_key: KeyIndex::new(&keys),
@@ -192,11 +204,16 @@ impl ServiceTable {
         self.generation
     }
 
-    /// Milliseconds for which a connection in `state` is kept without a packet.
+    /// Milliseconds for which a connection in `state` is kept without a packet, of a real with these
+    /// [`RealEntry::timeouts`]; 0 for those of no service's own.
     #[inline]
-    #[expect(clippy::indexing_slicing, reason = "a variant's number is below the array's length; no check is left")]
-    pub fn timeout_ms(&self, state: ConnectionState) -> u32 {
-        self.timeouts[state as usize]
+    pub fn timeout_ms(&self, timeouts: u32, state: ConnectionState) -> u32 {
+        self.timeouts.of(timeouts, state)
+    }
+
+    /// The generation of the last table that took a real away; 0 = none has.
+    pub fn removed_at(&self) -> u64 {
+        self.removed_at
     }
 
     /// What holds for all services.
@@ -283,6 +300,15 @@ impl ServiceTable {
             entry.scheduler.carry_over(cursor, &change);
         }
     }
+
+    /// Whether a real of this table is no longer available in a newer one with these `reals`.
+    fn loses_a_real(&self, reals: &[RealEntry]) -> bool {
+        let is_there = |(slot, real): (usize, &RealEntry)| {
+            reals.get(slot).is_some_and(|now| now.available && now.generation == real.generation)
+        };
+        let mut mine = self.reals.iter().enumerate().filter(|(_, real)| real.available);
+        !mine.all(is_there)
+    }
 }
 
 fn endpoint_key(endpoint: &ServiceEndpoint) -> u64 {
@@ -306,10 +332,6 @@ fn member(real: &RealEntry) -> Member {
     Member { endpoint: Endpoint { address: real.address, port: real.port }, lasting_weight: real.lasting_weight }
 }
 
-fn milliseconds(timeouts: &Timeouts) -> [u32; ConnectionState::ALL.len()] {
-    timeouts.entries().map(|(_, seconds)| seconds.saturating_mul(1_000))
-}
-
 fn real_entries(slots: &Slots) -> Vec<RealEntry> {
     let mut entries = Vec::new();
     for (slot, real) in slots.reals() {
@@ -320,6 +342,7 @@ fn real_entries(slots: &Slots) -> Vec<RealEntry> {
             lasting_weight: real.lasting_weight,
             generation: real.generation,
             service: real.service,
+            timeouts: 0,
             port: real.server.address.port(),
             method: real.server.method,
             available: real.state == RealState::Live,

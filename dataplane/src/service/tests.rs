@@ -208,8 +208,8 @@ fn the_empty_table_finds_nothing_and_has_the_default_timeouts() {
     assert!(table.lookup(Protocol::Tcp, 1, 1).is_none());
     assert!(!table.is_virtual(1));
     assert!(table.real_at(0).is_none());
-    assert_eq!(table.timeout_ms(ConnectionState::Established), 900_000);
-    assert_eq!(table.timeout_ms(ConnectionState::Udp), 300_000);
+    assert_eq!(table.timeout_ms(0, ConnectionState::Established), 900_000);
+    assert_eq!(table.timeout_ms(0, ConnectionState::Udp), 300_000);
 }
 
 #[test]

@@ -50,7 +50,8 @@ fn meet(reason: DropReason, pool: &Mempool) -> Option<WorkerTotals> {
         DropReason::NoReal => vec![(WAN, tcp(1000, 85).syn().bytes())],
         DropReason::NoRoute => vec![(WAN, tcp(1000, 86).syn().bytes())],
         DropReason::NoNeighbor => vec![(WAN, udp(1000, 87).bytes())],
-        DropReason::TableFull => (0..20).map(|port| (WAN, tcp(1000 + port, 80).syn().bytes())).collect(),
+        // Nothing is idle yet, and nobody can say who of them is a client.
+        DropReason::TableFull => (0..20).map(|port| (WAN, udp(1000 + port, 53).bytes())).collect(),
         DropReason::TtlExceeded => vec![(WAN, tcp_80().syn().ttl(1).bytes())],
         DropReason::FragmentationNeeded => vec![(WAN, udp(1000, 53).df().payload_len(1200).bytes())],
         DropReason::IcmpMalformed => vec![(WAN, icmp_error().bad_checksum().bytes())],
@@ -60,6 +61,7 @@ fn meet(reason: DropReason, pool: &Mempool) -> Option<WorkerTotals> {
         DropReason::NotOwner => return Some(handed_to_the_wrong_worker(pool)),
         DropReason::MtuTooSmall => return Some(small_mtu(pool)),
         DropReason::RealRemoved => return Some(removed_real(pool)),
+        DropReason::DropPacket => return Some(chosen_packet(pool)),
         DropReason::NoHeadroom => return Some(no_headroom(pool)),
         DropReason::FragmentsExhausted => return Some(no_mbufs(pool)),
         DropReason::TransmitQueueFull => return Some(full_relay(pool)),
@@ -121,6 +123,15 @@ fn removed_real(pool: &Mempool) -> WorkerTotals {
     assert_eq!(rig.connections(0)[0].real.to_string(), "172.16.0.3:8000");
     rig.apply(1, 0);
     process(&mut rig, &mut out, WAN, mbuf(pool, WAN, &tcp(1000, 80).acking(1).bytes()));
+    rig.totals()
+}
+
+fn chosen_packet(pool: &Mempool) -> WorkerTotals {
+    let (mut rig, mut out) = (Rig::new(1, rig::machine(1, 8)), Kept::new(pool));
+    rig.apply_settings("drop_packet = 3", 0);
+    process(&mut rig, &mut out, WAN, mbuf(pool, WAN, &tcp(1000, 80).syn().bytes()));
+    process(&mut rig, &mut out, WAN, mbuf(pool, WAN, &tcp(1001, 80).syn().bytes()));
+    assert_eq!(out.sent.len(), 1, "only the first of ten is dropped");
     rig.totals()
 }
 

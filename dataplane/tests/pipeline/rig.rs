@@ -12,6 +12,7 @@ use dataplane::worker::Pools;
 use link::counters::WorkerTotals;
 use link::directory::Directory;
 use link::message::ConnectionRow;
+use link::model::ServiceTable;
 use link::region::DataplaneLink;
 use rte_rs::{Eal, EalOptions, Mbuf, Mempool, MempoolOptions};
 use std::sync::{Arc, OnceLock};
@@ -177,11 +178,23 @@ impl Rig {
 
     /// Takes a variant of the services into force.
     pub(crate) fn apply(&mut self, variant: usize, now: u64) {
+        self.apply_table(&services(variant).table(), now);
+    }
+
+    fn apply_table(&mut self, table: &ServiceTable, now: u64) {
         self.generation += 1;
-        self.publisher.apply_services(self.generation, &services(variant).table(), now).unwrap();
+        self.publisher.apply_services(self.generation, table, now).unwrap();
         let tables = self.publisher.tables();
         self.pipelines.iter_mut().for_each(|pipeline| pipeline.adopt(&tables));
         self.publisher.reclaim(now);
+    }
+
+    /// Takes the services with other settings into force: the text of `[settings]`.
+    pub(crate) fn apply_settings(&mut self, settings: &str, now: u64) {
+        let text = format!("[settings]\n{settings}\n");
+        let mut services = services(0);
+        services.settings = Services::parse(&text, "services.toml").unwrap_or_else(|error| panic!("{error}")).settings;
+        self.apply_table(&services.table(), now);
     }
 
     /// Brings all clocks to `now`, in milliseconds, and removes connections whose time is up.

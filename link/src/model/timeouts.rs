@@ -92,7 +92,7 @@ impl Default for Timeouts {
 }
 
 /// Timeouts of one service, in seconds, in the order of [`Timeouts::entries`]; 0 = as for all services.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TimeoutOverrides(pub [u32; 12]);
 
 impl TimeoutOverrides {

@@ -1,0 +1,133 @@
+//! Which connections go before their time when there are too many: the reference's `drop_entry`.
+//!
+//! Half-open ones (SYN_RECV, SYNACK) always. Of those ESTABLISHED, and of UDP, only what has idled for a minute after at
+//! most eight packets of its client: every one with a single packet, every second with two, and so on. A hand goes round
+//! the slab, so that whoever opens connections in bulk meets his own oldest ones first.
+
+use super::entry::Connection;
+use super::table::ConnectionTable;
+use crate::clock::Milliseconds;
+use link::message::ConnectionState;
+
+/// Client packets up to which an idle connection may be evicted.
+const FEW_PACKETS: u8 = 8;
+/// Milliseconds after the last packet from which on it counts as idle.
+const IDLE: u32 = 60_000;
+/// Entries looked at to make room for one connection.
+const SEARCH: u32 = 64;
+
+/// Where a worker's eviction stands.
+#[derive(Debug, Default)]
+pub(super) struct Eviction {
+    /// The slab index looked at next.
+    hand: u32,
+    /// By client packets less one: the idle connections passed over since the last that was evicted.
+    passed_over: [u8; FEW_PACKETS as usize],
+}
+
+/// Why an entry can be spared.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spare {
+    /// Half-open: the client has not shown that it is there.
+    HalfOpen,
+    /// Over: TIME_WAIT, CLOSE.
+    Over,
+    /// Idle after few packets, and its turn.
+    Idle,
+}
+
+impl ConnectionTable {
+    /// Looks at the next `entries` of the slab and evicts those that `drop_entry` would; says how many.
+    pub fn evict_some(&mut self, entries: u32, now: Milliseconds) -> u64 {
+        let mut evicted = 0;
+        for _ in 0..entries.min(self.capacity()) {
+            let index = self.next_index();
+            if matches!(self.spare(index, now), Some(Spare::HalfOpen | Spare::Idle)) {
+                self.remove(index);
+                evicted += 1;
+            }
+        }
+        evicted
+    }
+
+    /// Makes room for one connection in a full table, if one of the next few entries can be spared: the first that is
+    /// half-open or over, else one that is idle. Those that live are left alone.
+    #[cold]
+    pub fn evict_one(&mut self, now: Milliseconds) -> bool {
+        let mut chosen = None;
+        for _ in 0..SEARCH.min(self.capacity()) {
+            let index = self.next_index();
+            match self.spare(index, now) {
+                Some(Spare::HalfOpen | Spare::Over) => {
+                    chosen = Some(index);
+                    break;
+                }
+                Some(Spare::Idle) => chosen = chosen.or(Some(index)),
+                None => {}
+            }
+        }
+        if let Some(index) = chosen {
+            self.remove(index);
+        }
+        chosen.is_some()
+    }
+
+    fn next_index(&mut self) -> u32 {
+        let index = self.eviction.hand;
+        self.eviction.hand = (index + 1) % self.capacity().max(1);
+        index
+    }
+
+    /// `None`: it stays.
+    fn spare(&mut self, index: u32, now: Milliseconds) -> Option<Spare> {
+        let entry = self.connection(index).filter(|entry| entry.is_live())?;
+        match entry.state() {
+            ConnectionState::SynRecv | ConnectionState::SynAck => Some(Spare::HalfOpen),
+            ConnectionState::TimeWait | ConnectionState::Close => Some(Spare::Over),
+            ConnectionState::Established | ConnectionState::Udp => {
+                let packets = few_and_idle(entry, now)?;
+                self.eviction.is_turn(packets).then_some(Spare::Idle)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The client packets of a connection that has idled long after few of them.
+fn few_and_idle(entry: &Connection, now: Milliseconds) -> Option<u8> {
+    let packets = entry.in_packets();
+    ((1..=FEW_PACKETS).contains(&packets) && entry.idle(now) >= IDLE).then_some(packets)
+}
+
+impl Eviction {
+    /// Of the connections with n packets every n-th has its turn.
+    fn is_turn(&mut self, packets: u8) -> bool {
+        let Some(passed) = self.passed_over.get_mut(usize::from(packets.wrapping_sub(1))) else { return false };
+        *passed += 1;
+        let turn = *passed >= packets;
+        if turn {
+            *passed = 0;
+        }
+        turn
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Eviction, FEW_PACKETS};
+
+    #[test]
+    fn every_nth_connection_with_n_packets_has_its_turn() {
+        for packets in 1..=FEW_PACKETS {
+            let mut eviction = Eviction::default();
+            let turns: Vec<_> = (1..=24u8).filter(|_| eviction.is_turn(packets)).collect();
+            assert_eq!(turns.len(), 24 / usize::from(packets), "{packets} packets");
+        }
+    }
+
+    #[test]
+    fn no_turn_comes_for_many_packets_or_none() {
+        let mut eviction = Eviction::default();
+        assert!((0..100).all(|_| !eviction.is_turn(FEW_PACKETS + 1) && !eviction.is_turn(0)));
+    }
+}
