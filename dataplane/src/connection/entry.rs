@@ -245,12 +245,6 @@ impl Connection {
         self.in_packets.load(Ordering::Relaxed)
     }
 
-    /// Which of the entry's owners it is: no later connection in the same place has the number, for 2^31 of them.
-    #[inline]
-    pub(crate) fn incarnation(&self) -> u32 {
-        self.sequence.load(Ordering::Relaxed)
-    }
-
     /// Owner only: a packet passed.
     #[inline]
     pub(super) fn touch(&self, now: u64) {

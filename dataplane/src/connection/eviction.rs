@@ -21,6 +21,8 @@ const SEARCH: u32 = 64;
 pub(super) struct Eviction {
     /// The slab index looked at next.
     hand: u32,
+    /// One that could be spared when it was looked at.
+    found: Option<u32>,
     /// By client packets less one: the idle connections passed over since the last that was evicted.
     passed_over: [u8; FEW_PACKETS as usize],
 }
@@ -41,8 +43,7 @@ impl ConnectionTable {
     pub fn evict_some(&mut self, entries: u32, now: Milliseconds) -> u64 {
         let mut evicted = 0;
         for _ in 0..entries.min(self.capacity()) {
-            let index = self.next_index();
-            if matches!(self.spare(index, now), Some(Spare::HalfOpen | Spare::Idle)) {
+            if let (index, Some(Spare::HalfOpen | Spare::Idle)) = self.next_spare(now) {
                 self.remove(index);
                 evicted += 1;
             }
@@ -50,53 +51,65 @@ impl ConnectionTable {
         evicted
     }
 
-    /// Makes room for one connection in a full table, if one of the next few entries can be spared: the first that is
-    /// half-open or over, else one that is idle. Those that live are left alone.
+    /// Makes room for one connection in a full table, if one can be spared: the one found between bursts, or one of the
+    /// next few entries. Those that live are left alone.
     #[cold]
     pub fn evict_one(&mut self, now: Milliseconds) -> bool {
-        let mut chosen = None;
-        for _ in 0..SEARCH.min(self.capacity()) {
-            let index = self.next_index();
-            match self.spare(index, now) {
-                Some(Spare::HalfOpen | Spare::Over) => {
-                    chosen = Some(index);
-                    break;
-                }
-                Some(Spare::Idle) => chosen = chosen.or(Some(index)),
-                None => {}
-            }
-        }
+        let found = self.eviction.found.take().filter(|index| self.spare(*index, now).is_some());
+        let chosen = found.or_else(|| self.search(SEARCH, now));
         if let Some(index) = chosen {
             self.remove(index);
         }
         chosen.is_some()
     }
 
-    fn next_index(&mut self) -> u32 {
-        let index = self.eviction.hand;
-        self.eviction.hand = (index + 1) % self.capacity().max(1);
-        index
+    /// Between bursts: looks ahead, in a full table, for the connection that the next new one takes the place of. So a
+    /// long stretch of connections that live stands in nobody's way. Looks at `entries` of them.
+    #[inline]
+    pub fn look_ahead(&mut self, entries: u32, now: Milliseconds) {
+        if self.is_full() && self.eviction.found.is_none_or(|index| self.spare(index, now).is_none()) {
+            self.eviction.found = self.search(entries, now);
+        }
     }
 
-    /// `None`: it stays.
-    fn spare(&mut self, index: u32, now: Milliseconds) -> Option<Spare> {
+    /// The first of the next `entries` that is half-open or over, else the first idle one whose turn it is.
+    fn search(&mut self, entries: u32, now: Milliseconds) -> Option<u32> {
+        let mut idle = None;
+        for _ in 0..entries.min(self.capacity()) {
+            match self.next_spare(now) {
+                (index, Some(Spare::HalfOpen | Spare::Over)) => return Some(index),
+                (index, Some(Spare::Idle)) => idle = idle.or(Some(index)),
+                (_, None) => {}
+            }
+        }
+        idle
+    }
+
+    /// Moves the hand on: the entry that it was at, and why that can be spared.
+    fn next_spare(&mut self, now: Milliseconds) -> (u32, Option<Spare>) {
+        let index = self.eviction.hand;
+        self.eviction.hand = (index + 1) % self.capacity().max(1);
+        let mut spare = self.spare(index, now);
+        if spare == Some(Spare::Idle) {
+            let packets = self.connection(index).map_or(0, Connection::in_packets);
+            spare = spare.filter(|_| self.eviction.is_turn(packets));
+        }
+        (index, spare)
+    }
+
+    /// Why an entry can be spared, if it can: an idle one when its turn comes.
+    fn spare(&self, index: u32, now: Milliseconds) -> Option<Spare> {
         let entry = self.connection(index).filter(|entry| entry.is_live())?;
         match entry.state() {
             ConnectionState::SynRecv | ConnectionState::SynAck => Some(Spare::HalfOpen),
             ConnectionState::TimeWait | ConnectionState::Close => Some(Spare::Over),
             ConnectionState::Established | ConnectionState::Udp => {
-                let packets = few_and_idle(entry, now)?;
-                self.eviction.is_turn(packets).then_some(Spare::Idle)
+                let few = (1..=FEW_PACKETS).contains(&entry.in_packets());
+                (few && entry.idle(now) >= IDLE).then_some(Spare::Idle)
             }
             _ => None,
         }
     }
-}
-
-/// The client packets of a connection that has idled long after few of them.
-fn few_and_idle(entry: &Connection, now: Milliseconds) -> Option<u8> {
-    let packets = entry.in_packets();
-    ((1..=FEW_PACKETS).contains(&packets) && entry.idle(now) >= IDLE).then_some(packets)
 }
 
 impl Eviction {

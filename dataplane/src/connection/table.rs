@@ -102,6 +102,12 @@ impl ConnectionTable {
         self.len() == 0
     }
 
+    /// Whether there is no room for another connection.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.store.free.is_empty()
+    }
+
     /// How many slab entries there are.
     pub fn capacity(&self) -> u32 {
         self.store.slab.len() as u32

@@ -68,6 +68,7 @@ impl Pipeline {
         if self.judge_pressure() {
             self.obey_modes();
         }
+        self.connections.look_ahead(looks(budget), self.now);
         if self.defence.evicts {
             self.evict_due(budget);
         }

