@@ -2,7 +2,7 @@
 //! whom each new connection got. Slots, table, cursors, counts and thresholds are those of the packet path.
 
 use super::Newcomer;
-use crate::connection::tcp::{Direction, Event, next_state};
+use crate::connection::tcp::{Direction, Event, Rules, next_state};
 use crate::connection::{Accounts, Endpoint};
 use crate::service::{Cursors, ServiceTable, Slots, directory};
 use link::message::ConnectionState;
@@ -106,7 +106,7 @@ impl Bench {
     /// A packet: for one without a connection, the real that it gets, `-` if none.
     fn packet(&mut self, flow: Flow, flags: u8) -> Option<String> {
         if let Some((slot, state)) = self.connections.get_mut(&flow) {
-            let next = next_state(Direction::InboundOnly, *state, Event::from_flags(flags));
+            let next = next_state(Rules::Plain, Direction::InboundOnly, *state, Event::from_flags(flags));
             self.accounts.moved(*slot, *state, next);
             *state = next;
             return None;
