@@ -97,9 +97,9 @@ impl ConnectionTable {
         (index, spare)
     }
 
-    /// Why an entry can be spared, if it can: an idle one when its turn comes.
+    /// Why an entry can be spared, if it can: an idle one when its turn comes. One that controls others stays.
     fn spare(&self, index: u32, now: Milliseconds) -> Option<Spare> {
-        let entry = self.connection(index).filter(|entry| entry.is_live())?;
+        let entry = self.connection(index).filter(|entry| entry.is_live() && !self.is_held(entry))?;
         match entry.state() {
             ConnectionState::SynRecv | ConnectionState::SynAck => Some(Spare::HalfOpen),
             ConnectionState::TimeWait | ConnectionState::Close => Some(Spare::Over),

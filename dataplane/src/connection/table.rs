@@ -108,6 +108,11 @@ impl ConnectionTable {
         self.store.free.is_empty()
     }
 
+    /// Whether connections that this one controls are open or expected.
+    pub(super) fn is_held(&self, entry: &Connection) -> bool {
+        self.store.is_held(entry)
+    }
+
     /// How many slab entries there are.
     pub fn capacity(&self) -> u32 {
         self.store.slab.len() as u32

@@ -4,7 +4,7 @@ use super::Pipeline;
 use super::output::{Fate, Output};
 use super::parse::Flow;
 use crate::connection::tcp::{Direction, Event, next_state};
-use crate::connection::{Connection, Found, Identity};
+use crate::connection::{Connection, Found};
 use crate::service::RealEntry;
 use link::DropReason;
 use link::message::ConnectionState;
