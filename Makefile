@@ -36,11 +36,13 @@ test:
 	@grep -rn --include='*.rs' '#\[ignore = ' */src */tests tests | sed 's/^\([^:]*\):[0-9]*: *#\[ignore = "\(.*\)"\]/  skipped: \1: \2/' || echo "  nothing"
 
 # RECORD=1 writes what the reference says into the repository, FILES="udp icmp" asks the scenarios of these files only.
+# SEED=N asks scenarios by chance instead, of EVENTS events together.
 conformance:
 	@./setup.sh conformance
 	$(CARGO) build --package lab --bin lab-lockstep
-	$(CARGO) test --quiet --package sluice --test conformance -- --ask $(abspath $(TARGET))/conformance \
-		$(abspath $(TARGET))/debug/lab-lockstep $(if $(RECORD),record,check) $(FILES)
+	$(CARGO) test --quiet --package sluice --test conformance -- $(if $(SEED),--random,--ask) \
+		$(abspath $(TARGET))/conformance $(abspath $(TARGET))/debug/lab-lockstep \
+		$(if $(SEED),$(SEED) $(or $(EVENTS),2000),$(if $(RECORD),record,check) $(FILES))
 
 lint:
 	@./setup.sh lint

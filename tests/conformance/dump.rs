@@ -29,7 +29,10 @@ impl Dump {
                     dump.connections.insert(row, seconds(expires));
                 }
                 [protocol @ ("TCP" | "UDP" | "FWM"), key, ref rest @ ..] => {
-                    service = format!("{} {key}", protocol.to_lowercase());
+                    service = format!(
+                        "{} {key}",
+                        if protocol == "FWM" { "group".to_owned() } else { protocol.to_lowercase() }
+                    );
                     let rest = if statistics { format!("traffic {}", rest.join(" ")) } else { rest[..1].join(" ") };
                     dump.rows.push(format!("{service} {rest}"));
                 }

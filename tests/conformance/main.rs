@@ -8,6 +8,7 @@ mod dump;
 #[allow(dead_code, reason = "replay cases write frames of the other direction, too")]
 mod frame;
 mod ours;
+mod random;
 mod reference;
 mod report;
 mod scenario;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     let first = arguments.first().map(String::as_str);
     match first {
         Some(ours::CHILD) => return ours::child(&arguments[1..]),
+        Some(suite::RANDOM) => return exit(suite::ask_by_chance(&arguments[1..])),
         Some(suite::ASK) => return exit(suite::ask(&arguments[1..])),
         _ => {}
     }

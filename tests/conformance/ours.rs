@@ -104,7 +104,7 @@ fn prepare(scenario: &Scenario, folder: &Path) -> Result<(), Box<dyn std::error:
     }
     fs::write(folder.join("sluice.toml"), machine)?;
     let mut table = Table::new();
-    fs::write(folder.join("services.toml"), table.to_toml(&scenario.vips))?;
+    fs::write(folder.join("services.toml"), table.to_toml(&scenario.vips, &scenario.marks))?;
     let header = PcapHeader { ts_resolution: TsResolution::NanoSecond, ..PcapHeader::default() };
     let writer = |side| -> Result<_, Box<dyn std::error::Error>> {
         Ok(PcapWriter::with_header(File::create(folder.join(format!("{side}-in.pcap")))?, header)?)
@@ -127,7 +127,7 @@ fn prepare(scenario: &Scenario, folder: &Path) -> Result<(), Box<dyn std::error:
             What::Ipvsadm(line) => table.command(line)?,
             What::Set(name, value) => table.set(name, value),
         }
-        fs::write(folder.join(format!("services-{}.toml", event.at)), table.to_toml(&scenario.vips))?;
+        fs::write(folder.join(format!("services-{}.toml", event.at)), table.to_toml(&scenario.vips, &scenario.marks))?;
     }
     Ok(())
 }

@@ -7,6 +7,9 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+/// The lists of a dump, and when: statistics are only up to date after a round of the reference's estimator.
+const DUMP_PARTS: [(u64, &str); 3] = [(0, "c"), (50, ""), (3000, " --stats --exact")];
+
 /// The machine's folder, as vm/build.sh left it.
 pub(crate) struct Reference {
     folder: PathBuf,
@@ -87,7 +90,7 @@ fn preparations(scenario: &Scenario) -> Vec<String> {
     commands
 }
 
-/// The events in the driver's form; a dump is two of them.
+/// The events in the driver's form; a dump is several of them.
 fn script_of(scenario: &Scenario) -> String {
     let mut script = String::new();
     for (at, command) in preparations(scenario).iter().enumerate() {
@@ -96,16 +99,13 @@ fn script_of(scenario: &Scenario) -> String {
     for event in &scenario.events {
         let _ = match &event.what {
             What::Frame { side, bytes } => writeln!(script, "{} F {} {}", event.at, SIDES[*side], hex(bytes)),
-            What::Ipvsadm(line) => writeln!(script, "{} C ipvsadm {line}", event.at),
+            What::Ipvsadm(line) => writeln!(script, "{} R ipvsadm {line}", event.at),
             What::Set(name, value) => {
                 writeln!(script, "{} C echo {value} > /proc/sys/net/ipv4/vs/{name}", event.at)
             }
-            What::Dump => writeln!(
-                script,
-                "{} C ipvsadm -Lnc; ipvsadm -Ln\n{} C ipvsadm -Ln --stats --exact",
-                event.at,
-                event.at + 3000
-            ),
+            What::Dump => DUMP_PARTS
+                .iter()
+                .try_for_each(|(after, list)| writeln!(script, "{} R ipvsadm -Ln{list}", event.at + after)),
         };
     }
     script
@@ -117,7 +117,7 @@ fn read(text: &str, scenario: &Scenario) -> Result<Vec<Answer>, String> {
     // The event that each of the driver's belongs to.
     let mut owners = vec![None; before];
     for (index, event) in scenario.events.iter().enumerate() {
-        owners.extend(vec![Some(index); if matches!(event.what, What::Dump) { 2 } else { 1 }]);
+        owners.extend(vec![Some(index); if matches!(event.what, What::Dump) { DUMP_PARTS.len() } else { 1 }]);
     }
     let mut answers = vec![Answer::default(); scenario.events.len()];
     let mut seen = 0usize;

@@ -3,6 +3,7 @@
 use crate::answer::{self, Answers};
 use crate::compare;
 use crate::ours;
+use crate::random;
 use crate::reference::Reference;
 use crate::report;
 use crate::scenario::{self, Scenario};
@@ -13,8 +14,10 @@ use std::path::{Path, PathBuf};
 /// `check` the recordings or `record`; then, optionally, the names of files.
 pub(crate) const ASK: &str = "--ask";
 
+/// `scenarios` or `recorded`; of another folder, if the environment says so.
 fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance").join(name)
+    let own = || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance");
+    std::env::var_os("CONFORMANCE_FOLDER").map_or_else(own, PathBuf::from).join(name)
 }
 
 /// The files of scenarios, in the order of their names.
@@ -95,7 +98,7 @@ pub(crate) fn ask(arguments: &[String]) -> Result<(), String> {
         }
         wrong += &differences(scenarios, &answers)?;
     }
-    if mode == "record" {
+    if mode == "record" && std::env::var_os("CONFORMANCE_FOLDER").is_none() {
         report::write()?;
     }
     if names.is_empty() {
@@ -116,4 +119,33 @@ fn changed(file: &Path, scenarios: &[Scenario], answers: &Answers) -> Result<Str
         }
     }
     Ok(wrong)
+}
+
+/// The first argument of the process that asks by chance. Then the machine's folder, the driver, the seed and how many
+/// events.
+pub(crate) const RANDOM: &str = "--random";
+
+/// Compares scenarios by chance; see [`RANDOM`].
+pub(crate) fn ask_by_chance(arguments: &[String]) -> Result<(), String> {
+    let [machine, driver, seed, events] = arguments else {
+        return Err("expected FOLDER DRIVER SEED EVENTS".to_owned());
+    };
+    let number = |text: &String| text.parse::<u64>().map_err(|_| format!("{text:?} is no number"));
+    let (seed, events) = (number(seed)?, number(events)?);
+    let scenarios = random::scenarios(seed, events as usize, &scenario::machine()?)?;
+    let reference = Reference::build(Path::new(machine), Path::new(driver))?;
+    let answers = reference.ask(&scenarios)?;
+    let wrong = differences(&scenarios, &answers)?;
+    let (events, frames) =
+        scenarios.iter().flat_map(|scenario| &scenario.events).fold((0, 0), |(events, frames), event| {
+            (events + 1, frames + usize::from(matches!(event.what, scenario::What::Frame { .. })))
+        });
+    println!("seed {seed}: {} scenarios, {events} events, {frames} of them frames", scenarios.len());
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let kept = Path::new(machine).join(format!("random-{seed}.txt"));
+    let text = answer::to_text(&reference.version()?, &scenarios, &answers)?;
+    std::fs::write(&kept, text).map_err(|error| error.to_string())?;
+    Err(format!("{wrong}\nWhat was asked, and what the reference said: {}", kept.display()))
 }

@@ -2,8 +2,8 @@
 //! runs commands, each at its moment, and prints every frame that leaves before the next event.
 //!
 //! It makes two TAP devices, `wan` and `lan`, in the network namespace it is started in, runs the set-up (a shell
-//! script), then the events, of standard input. A line is `MILLISECONDS F wan|lan HEX` (a frame into the director) or
-//! `MILLISECONDS C COMMAND` (for the shell). What happened goes to standard output, after the last event: `I N` for
+//! script), then the events, of standard input. A line is `MILLISECONDS F wan|lan HEX` (a frame into the director),
+//! `MILLISECONDS R PROGRAM ARGUMENTS` or `MILLISECONDS C COMMAND` (for the shell). What happened goes to standard output, after the last event: `I N` for
 //! the N-th line, with `late` if it began more than 2 ms after its time; below it `O wan|lan HEX` for each frame that
 //! left, and `X TEXT` for each line that the command printed.
 
@@ -115,15 +115,22 @@ fn act(event: &str, writers: &mut [Writer], text: &mut String) -> Result<(), Fai
             let side = SIDES.iter().position(|side| *side == name).ok_or_else(|| format!("{name:?} is no side"))?;
             writers[side].write_all(&bytes(hex)?)?;
         }
-        "C" => {
-            let output = Command::new("sh").args(["-c", rest]).output()?;
-            for stream in [&output.stdout, &output.stderr] {
-                for line in String::from_utf8_lossy(stream).lines() {
-                    *text += &format!("X {line}\n");
-                }
-            }
+        "R" => {
+            let mut words = rest.split_whitespace();
+            run_program(Command::new(words.next().unwrap_or_default()).args(words), text)?;
         }
-        other => return Err(format!("{other:?} is no event, allowed: F, C").into()),
+        "C" => run_program(Command::new("sh").args(["-c", rest]), text)?,
+        other => return Err(format!("{other:?} is no event, allowed: F, R, C").into()),
+    }
+    Ok(())
+}
+
+fn run_program(command: &mut Command, text: &mut String) -> Result<(), Failure> {
+    let output = command.output()?;
+    for stream in [&output.stdout, &output.stderr] {
+        for line in String::from_utf8_lossy(stream).lines() {
+            *text += &format!("X {line}\n");
+        }
     }
     Ok(())
 }
