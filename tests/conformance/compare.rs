@@ -46,8 +46,12 @@ pub(crate) fn with_ours(scenario: &Scenario, theirs: &[Answer], ours: &Ours) -> 
         let (theirs, own) = (theirs.get(index).unwrap_or(&nothing), own.get(index).unwrap_or(&nothing));
         let differences = match &event.what {
             What::Frame { .. } => frames(event, theirs, own),
+            What::Ipvsadm(_) | What::Set(..) if theirs.lines == own.lines => String::new(),
             What::Ipvsadm(_) | What::Set(..) => {
-                theirs.lines.iter().map(|line| format!("  reference: {line}\n")).collect()
+                let mut wrong = String::new();
+                show("reference", theirs, &mut wrong);
+                show("sluice", own, &mut wrong);
+                wrong
             }
             What::Dump => match ours.dumps.get(&(scenario.name.clone(), index)) {
                 Some(own) => dump(event, theirs, own),

@@ -31,9 +31,10 @@ pub(crate) fn ask(scenarios: &[Scenario]) -> Result<Ours, String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let mut command = std::env::current_exe().map(Command::new).map_err(|error| error.to_string())?;
     command.arg(CHILD);
+    let mut printed = Vec::new();
     for (index, scenario) in scenarios.iter().enumerate() {
         let own = folder.path().join(index.to_string());
-        prepare(scenario, &own).map_err(|error| format!("{}: {error}", scenario.name))?;
+        printed.push(prepare(scenario, &own).map_err(|error| format!("{}: {error}", scenario.name))?);
         command.arg(own);
     }
     let output = command.output().map_err(|error| format!("starting the replay: {error}"))?;
@@ -41,9 +42,13 @@ pub(crate) fn ask(scenarios: &[Scenario]) -> Result<Ours, String> {
         return Err(format!("the replay ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr)));
     }
     let mut ours = Ours { answers: Answers::new(), dumps: BTreeMap::new() };
-    for (index, scenario) in scenarios.iter().enumerate() {
+    for ((index, scenario), printed) in scenarios.iter().enumerate().zip(printed) {
         let own = folder.path().join(index.to_string());
-        let answers = read(scenario, &own, &mut ours.dumps).map_err(|error| format!("{}: {error}", scenario.name))?;
+        let mut answers =
+            read(scenario, &own, &mut ours.dumps).map_err(|error| format!("{}: {error}", scenario.name))?;
+        for (event, lines) in printed {
+            answers[event].lines = lines;
+        }
         ours.answers.insert(scenario.name.clone(), answers);
     }
     Ok(ours)
@@ -96,15 +101,20 @@ fn timed(folder: &Path, prefix: &str) -> Result<Vec<(f64, PathBuf)>, String> {
     Ok(found)
 }
 
-fn prepare(scenario: &Scenario, folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
+/// What the commands of a scenario print, by event.
+type Printed = Vec<(usize, Vec<String>)>;
+
+/// Writes the files of a replay.
+fn prepare(scenario: &Scenario, folder: &Path) -> Result<Printed, Box<dyn std::error::Error>> {
     fs::create_dir(folder)?;
     let mut machine = include_str!("director.toml").to_owned();
     if let Some(mtu) = scenario.lan_mtu {
         machine = machine.replace("name = \"lan\"\n", &format!("name = \"lan\"\nmtu = {mtu}\n"));
     }
     fs::write(folder.join("sluice.toml"), machine)?;
-    let mut table = Table::new();
-    fs::write(folder.join("services.toml"), table.to_toml(&scenario.vips, &scenario.marks))?;
+    let mut table = Table::new(&scenario.vips, &scenario.marks)?;
+    fs::write(folder.join("services.toml"), table.to_toml())?;
+    let mut printed = Vec::new();
     let header = PcapHeader { ts_resolution: TsResolution::NanoSecond, ..PcapHeader::default() };
     let writer = |side| -> Result<_, Box<dyn std::error::Error>> {
         Ok(PcapWriter::with_header(File::create(folder.join(format!("{side}-in.pcap")))?, header)?)
@@ -113,7 +123,7 @@ fn prepare(scenario: &Scenario, folder: &Path) -> Result<(), Box<dyn std::error:
     // The clock begins with a frame that nobody answers.
     let first = eth().to("02:00:00:00:00:01").raw(0x88b5, &[]).bytes();
     writers[0].write_packet(&PcapPacket::new(Duration::ZERO, first.len() as u32, &first))?;
-    for event in &scenario.events {
+    for (index, event) in scenario.events.iter().enumerate() {
         match &event.what {
             What::Frame { side, bytes } => {
                 let time = Duration::from_millis(event.at);
@@ -124,12 +134,12 @@ fn prepare(scenario: &Scenario, folder: &Path) -> Result<(), Box<dyn std::error:
                 fs::write(folder.join(format!("state-{}.wanted", event.at)), "")?;
                 continue;
             }
-            What::Ipvsadm(line) => table.command(line)?,
-            What::Set(name, value) => table.set(name, value),
+            What::Ipvsadm(line) => printed.push((index, table.command(line)?)),
+            What::Set(name, value) => table.set(name, value)?,
         }
-        fs::write(folder.join(format!("services-{}.toml", event.at)), table.to_toml(&scenario.vips, &scenario.marks))?;
+        fs::write(folder.join(format!("services-{}.toml", event.at)), table.to_toml())?;
     }
-    Ok(())
+    Ok(printed)
 }
 
 fn read(

@@ -13,6 +13,7 @@ const EVENTS: usize = 90;
 /// Pauses of 4 s, a dump among them, between two that let every connection expire: none lasts 60 s then.
 const SHORT_PAUSES: u32 = 7;
 const SCHEDULERS: [&str; 4] = ["rr", "wrr", "lc", "wlc"];
+const WEIGHTS: [&str; 7] = ["0", "1", "1", "2", "3", "5", "100"];
 const METHODS: [&str; 3] = ["-m", "-i", "-g"];
 const FLAGS: [&str; 12] =
     ["syn", "syn", "syn", "syn ack", "ack", "ack", "fin ack", "fin", "rst", "rst ack", "psh", "ack psh \"some data\""];
@@ -30,7 +31,7 @@ impl Chance {
         ((mixed ^ (mixed >> 31)) % bound as u64) as usize
     }
 
-    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
+    fn one(&mut self, of: &[&'static str]) -> &'static str {
         of[self.below(of.len())]
     }
 }
@@ -41,8 +42,8 @@ struct Service {
     key: String,
     protocol: &'static str,
     port: u16,
-    /// Last bytes of the addresses, and methods, of those that it has.
-    reals: Vec<(usize, &'static str)>,
+    /// Those that it has.
+    reals: Vec<Real>,
     /// How many it has ever had: none comes back.
     used: usize,
 }
@@ -105,6 +106,21 @@ fn client(chance: &mut Chance) -> String {
     format!("192.168.1.{}:{}", 1 + chance.below(3), 1000 + chance.below(4))
 }
 
+#[derive(Clone, Copy)]
+struct Real {
+    /// The last byte of its address.
+    host: usize,
+    method: &'static str,
+    weight: &'static str,
+}
+
+impl Real {
+    /// As `-r` has it.
+    fn endpoint(&self) -> String {
+        format!("10.0.2.{}{}", self.host, if self.method == "-m" { ":8080" } else { "" })
+    }
+}
+
 impl Service {
     fn new(option: &str, protocol: &'static str, port: u16, chance: &mut Chance, text: &mut String) -> Self {
         let key = format!("{option} 10.9.0.1:{port}");
@@ -117,41 +133,45 @@ impl Service {
     }
 
     fn add(&mut self, chance: &mut Chance, text: &mut String) {
-        let method = chance.one(&METHODS);
         let host = 2 + self.used;
         // Those with neighbours.
         if host > 9 {
             return;
         }
         self.used += 1;
-        self.reals.push((host, method));
-        self.command('a', (host, method), chance, text);
+        let real = Real { host, method: chance.one(&METHODS), weight: chance.one(&WEIGHTS) };
+        self.reals.push(real);
+        self.command('a', &real, text);
     }
 
-    fn command(&self, command: char, (host, method): (usize, &str), chance: &mut Chance, text: &mut String) {
-        let port = if method == "-m" { ":8080" } else { "" };
-        let weight = chance.one(&["0", "1", "1", "2", "3", "5", "100"]);
-        let _ = writeln!(text, "ipvsadm -{command} {} -r 10.0.2.{host}{port} {method} -w {weight}", self.key);
+    fn command(&self, command: char, real: &Real, text: &mut String) {
+        let Real { method, weight, .. } = real;
+        let _ = writeln!(text, "ipvsadm -{command} {} -r {} {method} -w {weight}", self.key, real.endpoint());
     }
 
     /// Another weight, a new real, or one less; a real that goes may come back at once, with its connections.
     fn change(&mut self, chance: &mut Chance, text: &mut String) {
-        let Some(at) = self.reals.len().checked_sub(1).map(|last| chance.below(last + 1)) else {
-            return self.add(chance, text);
-        };
+        let Some(last) = self.reals.len().checked_sub(1) else { return self.add(chance, text) };
+        let at = chance.below(last + 1);
+        let real = self.reals[at];
         match chance.below(5) {
             0 => self.add(chance, text),
             1 => {
-                let (host, method) = self.reals[at];
-                let port = if method == "-m" { ":8080" } else { "" };
-                let _ = writeln!(text, "ipvsadm -d {} -r 10.0.2.{host}{port}", self.key);
+                let _ = writeln!(text, "ipvsadm -d {} -r {}", self.key, real.endpoint());
                 if chance.below(2) == 0 {
-                    self.command('a', (host, method), chance, text);
+                    self.command('a', &real, text);
                 } else {
                     self.reals.remove(at);
                 }
             }
-            _ => self.command('e', self.reals[at], chance, text),
+            _ => {
+                let weight = chance.one(&WEIGHTS);
+                // An edit that changes nothing is none here, but moves a cursor of the reference.
+                if weight != real.weight {
+                    self.reals[at].weight = weight;
+                    self.command('e', &self.reals[at], text);
+                }
+            }
         }
     }
 
