@@ -56,7 +56,7 @@ impl Pipeline {
     }
 
     /// Why a client with this endpoint can't have a connection here.
-    fn may_not_open(&self, client: Endpoint) -> Option<DropReason> {
+    pub(super) fn may_not_open(&self, client: Endpoint) -> Option<DropReason> {
         let address = client.address;
         let tables = &*self.tables;
         if !is_host(address) || tables.services.is_virtual(address) || tables.next_hops.is_own(address) {

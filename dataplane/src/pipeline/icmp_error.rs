@@ -45,6 +45,9 @@ impl Pipeline {
         match connection {
             Some((found, identity)) if found.outbound => self.error_to_client(found, &identity, mbuf, out),
             Some((_, identity)) if to_service => self.error_to_real(&identity, mbuf, out),
+            _ if to_service && self.tables.services.settings().schedule_icmp != 0 => {
+                self.schedule_error(quoted, mbuf, out)
+            }
             _ if to_service && self.settings.unmatched != Unmatched::Kernel => Fate::Drop(DropReason::IcmpNoConnection),
             _ => Fate::Kernel,
         }
@@ -52,7 +55,7 @@ impl Pipeline {
 
     /// From the client's side, about a reply. An ICMP error is never too large for its way: nobody could be told. It is
     /// sent in fragments, whatever its "don't fragment" says.
-    fn error_to_real<O: Output>(&mut self, identity: &Identity, mbuf: &mut Mbuf, out: &mut O) -> Fate {
+    pub(super) fn error_to_real<O: Output>(&mut self, identity: &Identity, mbuf: &mut Mbuf, out: &mut O) -> Fate {
         if let Some(real) = self.counters.real(identity.real_slot) {
             real.in_packets.add(1);
             real.in_bytes.add(packet(mbuf).len() as u64);

@@ -18,6 +18,7 @@ mod local;
 mod options;
 mod output;
 mod parse;
+mod scheduled_error;
 mod stray;
 mod unresolved;
 
