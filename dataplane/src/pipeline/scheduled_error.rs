@@ -38,7 +38,7 @@ impl Pipeline {
             real_slot: slot,
             real_generation: real.generation,
         };
-        if self.connections.insert(&identity, ConnectionState::None, self.now).is_err() {
+        if self.insert(&identity, ConnectionState::None, real.timeouts).is_none() {
             return Fate::Drop(DropReason::TableFull);
         }
         self.connections_changed();
