@@ -5,6 +5,7 @@
 //! backend over a services file, [`crate::client`] has the one that asks sluiced.
 
 mod apply;
+mod complete;
 mod connections;
 mod list;
 mod memory;
@@ -146,11 +147,9 @@ impl Run<'_> {
     /// # Errors
     /// Where the output can't be written.
     pub fn ipvsadm(&mut self, words: &[String]) -> io::Result<u8> {
-        let command = if words.is_empty() {
-            parse::parse(&["-L".to_owned()], self.resolver, false)
-        } else {
-            parse::parse(words, self.resolver, false)
-        };
+        let list = ["-L".to_owned()];
+        let words = if words.is_empty() { &list } else { words };
+        let command = parse::parse(words, self.resolver, false);
         let outcome = match command {
             Ok(Command::Restore) => return self.restore(),
             Ok(command) => self.execute(&command)?,

@@ -133,85 +133,48 @@ pub(super) enum Flag {
     TunnelRemoteChecksum,
 }
 
-/// The names in messages, in the order of [`Flag`].
-const NAMES: [&str; 34] = [
-    "numeric",
-    "connection",
-    "service-address",
-    "scheduler",
-    "persistent",
-    "netmask",
-    "real-server",
-    "forwarding-method",
-    "weight",
-    "u-threshold",
-    "l-threshold",
-    "mcast-interface",
-    "timeout",
-    "daemon",
-    "stats",
-    "rate",
-    "thresholds",
-    "persistent-conn",
-    "nosort",
-    "syncid",
-    "exact",
-    "ops",
-    "pe",
-    "sched-flags",
-    "mcast-group",
-    "mcast-port",
-    "mcast-ttl",
-    "sync-maxlen",
-    "tun-info",
-    "tun-type",
-    "tun-port",
-    "tun-nocsum",
-    "tun-csum",
-    "tun-remcsum",
-];
-
-const ALL: [Flag; 34] = [
-    F::Numeric,
-    F::Connection,
-    F::Service,
-    F::Scheduler,
-    F::Persistent,
-    F::Netmask,
-    F::Real,
-    F::ForwardingMethod,
-    F::Weight,
-    F::UpperThreshold,
-    F::LowerThreshold,
-    F::McastInterface,
-    F::Timeout,
-    F::Daemon,
-    F::Stats,
-    F::Rate,
-    F::Thresholds,
-    F::PersistentConn,
-    F::NoSort,
-    F::SyncId,
-    F::Exact,
-    F::OnePacket,
-    F::PersistenceEngine,
-    F::SchedulerFlags,
-    F::McastGroup,
-    F::McastPort,
-    F::McastTtl,
-    F::SyncMaxLength,
-    F::TunnelInfo,
-    F::TunnelType,
-    F::TunnelPort,
-    F::TunnelNoChecksum,
-    F::TunnelChecksum,
-    F::TunnelRemoteChecksum,
+/// Every option and its name in messages, in the order of [`Flag`].
+const FLAGS: [(Flag, &str); 34] = [
+    (F::Numeric, "numeric"),
+    (F::Connection, "connection"),
+    (F::Service, "service-address"),
+    (F::Scheduler, "scheduler"),
+    (F::Persistent, "persistent"),
+    (F::Netmask, "netmask"),
+    (F::Real, "real-server"),
+    (F::ForwardingMethod, "forwarding-method"),
+    (F::Weight, "weight"),
+    (F::UpperThreshold, "u-threshold"),
+    (F::LowerThreshold, "l-threshold"),
+    (F::McastInterface, "mcast-interface"),
+    (F::Timeout, "timeout"),
+    (F::Daemon, "daemon"),
+    (F::Stats, "stats"),
+    (F::Rate, "rate"),
+    (F::Thresholds, "thresholds"),
+    (F::PersistentConn, "persistent-conn"),
+    (F::NoSort, "nosort"),
+    (F::SyncId, "syncid"),
+    (F::Exact, "exact"),
+    (F::OnePacket, "ops"),
+    (F::PersistenceEngine, "pe"),
+    (F::SchedulerFlags, "sched-flags"),
+    (F::McastGroup, "mcast-group"),
+    (F::McastPort, "mcast-port"),
+    (F::McastTtl, "mcast-ttl"),
+    (F::SyncMaxLength, "sync-maxlen"),
+    (F::TunnelInfo, "tun-info"),
+    (F::TunnelType, "tun-type"),
+    (F::TunnelPort, "tun-port"),
+    (F::TunnelNoChecksum, "tun-nocsum"),
+    (F::TunnelChecksum, "tun-csum"),
+    (F::TunnelRemoteChecksum, "tun-remcsum"),
 ];
 
 impl Flag {
     /// Its name in messages.
     pub(super) const fn name(self) -> &'static str {
-        NAMES[self as usize]
+        FLAGS[self as usize].1
     }
 
     /// Of these a list has one at most.
@@ -251,8 +214,7 @@ impl Flags {
         let (required, optional) = verb.flags();
         let command = verb.name();
         let mut exclusive: Option<Flag> = None;
-        for flag in ALL {
-            let name = flag.name();
+        for (flag, name) in FLAGS {
             if !self.has(flag) {
                 if required.contains(&flag) {
                     return Err(format!("You need to supply the '{name}' option for the '{command}' command"));
@@ -393,12 +355,11 @@ pub(super) const SPECS: &[Spec] = &[
 
 #[cfg(test)]
 mod tests {
-    use super::{ALL, Flag, NAMES};
+    use super::{FLAGS, Flag};
 
     #[test]
-    fn names_stand_at_the_place_of_their_option() {
-        assert!(ALL.iter().enumerate().all(|(at, flag)| *flag as usize == at));
-        assert_eq!(Flag::TunnelRemoteChecksum.name(), NAMES[NAMES.len() - 1]);
+    fn options_stand_at_the_place_of_their_number() {
+        assert!(FLAGS.iter().enumerate().all(|(at, (flag, _))| *flag as usize == at));
         assert_eq!((Flag::Service.name(), Flag::SyncId.name()), ("service-address", "syncid"));
     }
 }
