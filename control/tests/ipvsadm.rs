@@ -11,15 +11,16 @@
 //! ```
 
 use config::Services;
-use control::ipvsadm::{Memory, Resolver, Run};
+use control::ipvsadm::{Connection, Memory, Resolver, Run};
+use control::protocol::{Rates, Traffic};
 use link::model::Protocol;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::Path;
 
-/// The names in the VM.
-struct Names;
+/// The names in the VM: of hosts these, of ports [`PORTS`].
+struct Names(&'static [(&'static str, [u8; 4])]);
 
-const HOSTS: [(&str, [u8; 4]); 5] = [
+const HOSTS: &[(&str, [u8; 4])] = &[
     ("localhost", [127, 0, 0, 1]),
     ("vip.example", [10, 9, 0, 1]),
     ("one.example", [10, 0, 2, 2]),
@@ -39,7 +40,7 @@ const PORTS: [(&str, u16, Protocol); 7] = [
 
 impl Resolver for Names {
     fn address(&self, host: &str) -> Option<Ipv4Addr> {
-        HOSTS.iter().find(|(name, _)| *name == host).map(|(_, address)| Ipv4Addr::from(*address))
+        self.0.iter().find(|(name, _)| *name == host).map(|(_, address)| Ipv4Addr::from(*address))
     }
 
     fn port(&self, service: &str, protocol: Protocol) -> Option<u16> {
@@ -47,7 +48,7 @@ impl Resolver for Names {
     }
 
     fn host(&self, address: Ipv4Addr) -> Option<String> {
-        HOSTS.iter().find(|(_, known)| address.octets() == *known).map(|(name, _)| (*name).to_owned())
+        self.0.iter().find(|(_, known)| address.octets() == *known).map(|(name, _)| (*name).to_owned())
     }
 
     fn service(&self, port: u16, protocol: Protocol) -> Option<String> {
@@ -118,7 +119,8 @@ fn answer(memory: &mut Memory, step: &Step) -> Answer {
     let words = words(&step.command);
     let (program, words) = words.split_first().expect("a program");
     let (mut out, mut errors, mut input) = (Vec::new(), Vec::new(), step.input.as_bytes());
-    let mut run = Run { backend: memory, resolver: &Names, input: &mut input, out: &mut out, errors: &mut errors };
+    let mut run =
+        Run { backend: memory, resolver: &Names(HOSTS), input: &mut input, out: &mut out, errors: &mut errors };
     let code = match program.as_str() {
         "ipvsadm" => run.ipvsadm(words),
         "ipvsadm-save" => run.ipvsadm_save(words),
@@ -173,4 +175,93 @@ fn every_recorded_command_line_is_answered_as_the_real_ipvsadm_answers_it() {
     }
     assert!(failures.is_empty(), "{} of {total} differ:\n{}", failures.len(), failures.join("\n"));
     assert!(total >= 500, "only {total} command lines are recorded");
+}
+
+/// Runs a command that is done; what it prints.
+fn printed(memory: &mut Memory, hosts: &'static [(&'static str, [u8; 4])], command: &str) -> String {
+    let (mut out, mut errors, mut input) = (Vec::new(), Vec::new(), &b""[..]);
+    let mut run =
+        Run { backend: memory, resolver: &Names(hosts), input: &mut input, out: &mut out, errors: &mut errors };
+    let code = run.ipvsadm(&words(command)).expect("a Vec takes all");
+    assert_eq!((code, String::from_utf8_lossy(&errors).as_ref()), (0, ""), "{command}");
+    String::from_utf8(out).expect("UTF-8")
+}
+
+/// Two services with a connection each, one of them with its template, as the reference had them; `age` seconds old.
+fn with_connections(age: u32) -> Memory {
+    let mut memory = Memory::new(Services::default());
+    for command in [
+        "-A -u 10.9.0.1:53 -s rr",
+        "-a -u 10.9.0.1:53 -r 10.0.2.2:53 -m",
+        "-A -u 10.9.0.1:54 -s rr -p 100",
+        "-a -u 10.9.0.1:54 -r 10.0.2.2:54 -m",
+    ] {
+        printed(&mut memory, &[], command);
+    }
+    let connection = |expires_in: u32, state: &str, client: &str, port: u16| Connection {
+        protocol: Some(Protocol::Udp),
+        expires_in: expires_in - age,
+        state: state.to_owned(),
+        client: client.parse().expect("an endpoint"),
+        service: SocketAddrV4::new(Ipv4Addr::new(10, 9, 0, 1), port),
+        real: SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, 2), port),
+    };
+    memory.connections = vec![
+        connection(100, "NONE", "192.168.1.1:0", 54),
+        connection(300, "UDP", "192.168.1.1:5000", 53),
+        connection(300, "UDP", "192.168.1.1:53", 54),
+    ];
+    memory.counts = Some(|service| {
+        // 7 datagrams of 135 bytes, within 2 s.
+        service.traffic = Traffic { connections: 7, in_packets: 7, in_bytes: 945, ..Traffic::default() };
+        service.rates = Rates { connections: 1, in_packets: 1, in_bytes: 118, ..Rates::default() };
+        for server in &mut service.reals {
+            server.inactive = 1;
+            server.persistent = u32::from(service.persistence.is_some());
+        }
+    });
+    memory
+}
+
+#[test]
+fn lists_with_connections_and_counters_are_those_of_the_real_ipvsadm() {
+    const HEADING: &str = "IPVS connection entries\n\
+                           pro expire state       source             virtual            destination";
+    const CLIENT: &[(&str, [u8; 4])] =
+        &[("vip.example", [10, 9, 0, 1]), ("a-client-with-a-long-name.example", [192, 168, 1, 1])];
+    assert_eq!(
+        printed(&mut with_connections(1), CLIENT, "-Lnc"),
+        format!(
+            "{HEADING}\n\
+             UDP 01:39  NONE        192.168.1.1:0      10.9.0.1:54        10.0.2.2:54\n\
+             UDP 04:59  UDP         192.168.1.1:5000   10.9.0.1:53        10.0.2.2:53\n\
+             UDP 04:59  UDP         192.168.1.1:53     10.9.0.1:54        10.0.2.2:54\n"
+        )
+    );
+    assert_eq!(
+        printed(&mut with_connections(3), CLIENT, "-Lc --persistent-conn"),
+        format!(
+            "{HEADING}        pe name          pe_data\n\
+             UDP 01:37  NONE        a-client-with-a-long-name.example:0 vip.example:54     10.0.2.2:54\n\
+             UDP 04:57  UDP         a-client-with-a-long-name.example:5000 vip.example:domain 10.0.2.2:domain\n\
+             UDP 04:57  UDP         a-client-with-a-long-name.example:domain vip.example:54     10.0.2.2:54\n"
+        )
+    );
+    let list = printed(&mut with_connections(0), CLIENT, "-L -u 10.9.0.1:53");
+    assert!(list.ends_with("\n  -> 10.0.2.2:domain              Masq    1      0          1         \n"), "{list}");
+    let list = printed(&mut with_connections(0), CLIENT, "-Ln --persistent-conn");
+    assert!(
+        list.ends_with("\n  -> 10.0.2.2:54                  1         1           0          1         \n"),
+        "{list}"
+    );
+    let list = printed(&mut with_connections(0), CLIENT, "-Ln --stats");
+    assert!(
+        list.contains("\nUDP  10.9.0.1:54                         7        7        0      945        0\n"),
+        "{list}"
+    );
+    let list = printed(&mut with_connections(0), CLIENT, "-Ln --rate --exact");
+    assert!(
+        list.contains("\nUDP  10.9.0.1:54                         1        1        0      118        0\n"),
+        "{list}"
+    );
 }
