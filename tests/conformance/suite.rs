@@ -96,6 +96,8 @@ pub(crate) fn ask(arguments: &[String]) -> Result<(), String> {
         } else {
             wrong += &changed(file, scenarios, &answers)?;
         }
+    }
+    for scenarios in &loaded {
         wrong += &differences(scenarios, &answers)?;
     }
     if mode == "record" && std::env::var_os("CONFORMANCE_FOLDER").is_none() {
