@@ -8,7 +8,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo -E)
 # How tests get root: the runner of each test binary.
 TEST_ENV := $(if $(SUDO),CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)_RUNNER="$(SUDO)")
 
-.PHONY: help demo demo-end test conformance lint setup clean
+.PHONY: help demo demo-end test conformance conformance-report lint setup clean
 
 help:
 	@echo "make demo          build, then show all three forwarding methods at work (KEEP=1 leaves it running)"
@@ -43,6 +43,10 @@ conformance:
 	$(CARGO) test --quiet --package sluice --test conformance -- $(if $(SEED),--random,--ask) \
 		$(abspath $(TARGET))/conformance $(abspath $(TARGET))/debug/lab-lockstep \
 		$(if $(SEED),$(SEED) $(or $(EVENTS),2000),$(if $(RECORD),record,check) $(FILES))
+
+# Puts the report of the recordings there are into docs/conformance.md, and asks nobody.
+conformance-report:
+	$(CARGO) test --quiet --package sluice --test conformance -- --report
 
 lint:
 	@./setup.sh lint

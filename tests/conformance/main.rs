@@ -24,6 +24,7 @@ fn main() -> ExitCode {
     let first = arguments.first().map(String::as_str);
     match first {
         Some(ours::CHILD) => return ours::child(&arguments[1..]),
+        Some(report::WRITE) => return exit(report::write()),
         Some(suite::RANDOM) => return exit(suite::ask_by_chance(&arguments[1..])),
         Some(suite::ASK) => return exit(suite::ask(&arguments[1..])),
         _ => {}

@@ -5,6 +5,9 @@ use crate::scenario::{Tolerance, What};
 use crate::suite;
 use std::path::{Path, PathBuf};
 
+/// The first argument of the process that puts the report into the document.
+pub(crate) const WRITE: &str = "--report";
+
 const BEGIN: &str = "<!-- report -->\n";
 const END: &str = "<!-- end of report -->";
 
@@ -46,7 +49,7 @@ pub(crate) fn check() -> Result<(), String> {
     if stands(&document) == Some(report.as_str()) {
         return Ok(());
     }
-    Err(format!("docs/conformance.md has another report; this is the one of the scenarios:\n{report}"))
+    Err(format!("docs/conformance.md has another report, `make conformance-report` writes this one:\n{report}"))
 }
 
 /// Puts the report into the document.
