@@ -49,3 +49,98 @@ pub(super) fn after_closing(slot: &RealSlot) {
 fn connections(slot: &RealSlot) -> u64 {
     u64::from(slot.active.load(SeqCst)) + u64::from(slot.inactive.load(SeqCst))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Accounts;
+    use super::set;
+    use link::message::ConnectionState::{Established, Udp};
+    use link::model::{ForwardMethod, RealServer};
+    use link::{DataplaneLink, Layout, PortDescription};
+    use std::net::{Ipv4Addr, SocketAddrV4};
+    use std::sync::atomic::Ordering::SeqCst;
+
+    fn link() -> DataplaneLink {
+        let port = PortDescription {
+            name: "wan".to_owned(),
+            device: "net_null0".to_owned(),
+            driver: "net_null".to_owned(),
+            mac: Default::default(),
+            mtu: 1500,
+            kernel_interface: None,
+            addresses: vec![],
+        };
+        let layout = Layout { workers: 2, ports: 1, services: 1, reals: 2 };
+        DataplaneLink::private(&layout, &[port]).expect("a private link")
+    }
+
+    fn real(upper_threshold: u32, lower_threshold: u32) -> RealServer {
+        let real = RealServer::new(SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, 2), 80), ForwardMethod::Nat, 1);
+        RealServer { upper_threshold, lower_threshold, ..real }
+    }
+
+    /// After each change of the count: whether the real is overloaded.
+    fn walk(real: &RealServer, changes: &[i32]) -> Vec<bool> {
+        let link = link();
+        let slot = &link.directory().reals[0];
+        let accounts = Accounts::new(link.directory().reals.clone());
+        set(slot, real);
+        let change = |change: &i32| {
+            if *change > 0 {
+                accounts.opened(0, Udp)
+            } else {
+                accounts.closed(0, Udp)
+            }
+            slot.overloaded.load(SeqCst) != 0
+        };
+        changes.iter().map(change).collect()
+    }
+
+    #[test]
+    fn full_at_the_upper_threshold_and_open_below_the_lower_one() {
+        assert_eq!(walk(&real(3, 2), &[1, 1, 1, -1, -1, 1, 1]), [false, false, true, true, false, false, true]);
+        assert_eq!(walk(&real(0, 0), &[1, 1, 1]), [false; 3]);
+    }
+
+    #[test]
+    fn without_a_lower_threshold_it_is_three_quarters_of_the_upper_one() {
+        assert_eq!(walk(&real(4, 0), &[1, 1, 1, 1, -1, -1]), [false, false, false, true, true, false]);
+        assert_eq!(walk(&real(1, 0), &[1, -1, 1]), [true, false, true]);
+    }
+
+    #[test]
+    fn a_connection_that_becomes_inactive_makes_no_room() {
+        let link = link();
+        let slot = &link.directory().reals[0];
+        let accounts = Accounts::new(link.directory().reals.clone());
+        set(slot, &real(1, 1));
+        accounts.opened(0, Established);
+        accounts.moved(0, Established, Udp);
+        assert_eq!((slot.connections(), slot.overloaded.load(SeqCst)), ((0, 1), 1));
+        accounts.closed(0, Udp);
+        assert_eq!((slot.connections(), slot.overloaded.load(SeqCst)), ((0, 0), 0));
+    }
+
+    #[test]
+    fn no_real_stays_overloaded_without_connections_whoever_opens_and_closes_them_at_once() {
+        let link = link();
+        let slot = &link.directory().reals[0];
+        for (upper, lower) in [(1, 1), (2, 1), (3, 3)] {
+            set(slot, &real(upper, lower));
+            for _ in 0..200 {
+                std::thread::scope(|scope| {
+                    for _ in 0..3 {
+                        let accounts = Accounts::new(link.directory().reals.clone());
+                        scope.spawn(move || {
+                            for _ in 0..20 {
+                                accounts.opened(0, Established);
+                                accounts.closed(0, Established);
+                            }
+                        });
+                    }
+                });
+                assert_eq!((slot.connections(), slot.overloaded.load(SeqCst)), ((0, 0), 0));
+            }
+        }
+    }
+}

@@ -156,3 +156,84 @@ pub(super) fn anew<'a>(choice: &Choice<'a, impl Load>) -> Option<(usize, &'a Can
     let index = wlc::pick(choice)?;
     choice.candidates.get(index).map(|candidate| (index, candidate))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{BUCKETS, Localities, Locality, MOST_REALS, WAYS};
+    use crate::connection::Endpoint;
+    use crate::scheduler::{Choice, Load, Newcomer};
+
+    struct Idle;
+
+    impl Load for Idle {
+        fn active(&self, _: u32) -> u32 {
+            0
+        }
+
+        fn inactive(&self, _: u32) -> u32 {
+            0
+        }
+
+        fn is_overloaded(&self, _: u32) -> bool {
+            false
+        }
+    }
+
+    fn of(localities: &Localities, destination: u32, seconds: u64) -> Locality {
+        let end = Endpoint { address: destination, port: 80 };
+        let newcomer = Newcomer { source: end, destination: end, now: seconds * 1000 };
+        localities.of(&Choice { service: 0, candidates: &[], load: &Idle, newcomer }, 100)
+    }
+
+    fn keep(localities: &mut Localities, destination: u32, slot: u32, seconds: u64) {
+        let mut locality = of(localities, destination, seconds);
+        locality.set(slot);
+        localities.keep(&locality);
+    }
+
+    #[test]
+    fn a_destination_keeps_its_real_and_another_service_has_its_own() {
+        let mut localities = Localities::new();
+        keep(&mut localities, 1, 7, 0);
+        assert_eq!(of(&localities, 1, 0).reals[..2], [8, 0]);
+        assert_eq!(of(&localities, 2, 0).len(), 0);
+        let elsewhere = Locality { service: 3, ..of(&localities, 1, 0) };
+        localities.keep(&Locality { reals: [0; MOST_REALS], ..elsewhere });
+        assert_eq!(of(&localities, 1, 0).len(), 1);
+    }
+
+    #[test]
+    fn an_idle_destination_is_forgotten_at_the_next_half_hour() {
+        let mut localities = Localities::new();
+        keep(&mut localities, 1, 7, 1_690);
+        keep(&mut localities, 2, 7, 1_710);
+        assert_eq!((of(&localities, 1, 1_799).len(), of(&localities, 2, 1_799).len()), (1, 1));
+        assert_eq!((of(&localities, 1, 1_801).len(), of(&localities, 2, 1_801).len()), (0, 1));
+    }
+
+    #[test]
+    fn where_there_is_no_room_the_destination_of_longest_ago_makes_it() {
+        let mut localities = Localities::new();
+        let bucket = of(&localities, 0, 0).bucket();
+        let alike: Vec<u32> =
+            (0..u32::MAX).filter(|to| of(&localities, *to, 0).bucket() == bucket).take(WAYS + 1).collect();
+        for (seconds, destination) in (10..).zip(&alike[..WAYS]) {
+            keep(&mut localities, *destination, 7, seconds);
+        }
+        keep(&mut localities, alike[0], 7, 30);
+        keep(&mut localities, alike[WAYS], 7, 31);
+        let known: Vec<usize> = alike.iter().map(|to| of(&localities, *to, 31).len()).collect();
+        assert_eq!(known, [1, 0, 1, 1, 1, 1, 1, 1, 1], "all but the second");
+    }
+
+    #[test]
+    fn a_set_has_its_newest_reals_once_each() {
+        let mut locality = of(&Localities::new(), 1, 0);
+        assert!((0..13).all(|slot| locality.add(slot)));
+        assert_eq!((locality.len(), locality.reals[0], locality.reals[MOST_REALS - 1]), (MOST_REALS, 13, 3));
+        assert!(!locality.add(5));
+        locality.remove(12);
+        assert_eq!((locality.len(), locality.reals[0]), (MOST_REALS - 1, 12));
+        assert!(BUCKETS.is_power_of_two());
+    }
+}

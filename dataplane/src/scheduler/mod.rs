@@ -358,4 +358,6 @@ impl Scheduler {
 #[cfg(test)]
 mod recorded;
 #[cfg(test)]
+mod shares;
+#[cfg(test)]
 mod tests;

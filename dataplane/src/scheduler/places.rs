@@ -16,6 +16,12 @@ impl Places {
         Self(of.map(|place| place.map_or(NOBODY, index)).collect())
     }
 
+    /// Whether it is the other, not only equal.
+    #[cfg(test)]
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The index of the candidate at a place; `None` if the place is nobody's, or there is no such place.
     #[inline]
     pub(super) fn at(&self, place: u32) -> Option<usize> {

@@ -273,6 +273,32 @@ fn peek_tells_the_next_pick_and_changes_nothing() {
     }
 }
 
+#[test]
+fn tables_of_hash_schedulers_are_kept_over_changes_elsewhere_and_made_anew_over_their_own() {
+    use crate::scheduler::Scheduler::{DestinationHash, MaglevHash, SourceHash};
+    let is_same = |one: &ServiceTable, other: &ServiceTable| {
+        let scheduler = |table: &ServiceTable| table.service(0).expect("the service").scheduler.clone();
+        match (scheduler(one), scheduler(other)) {
+            (DestinationHash(one), DestinationHash(other)) => one.is(&other),
+            (SourceHash(one, _), SourceHash(other, _)) | (MaglevHash(one, _), MaglevHash(other, _)) => one.is(&other),
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut bench = Bench::new(4, 8);
+    let dns = Service { key: key(Protocol::Udp, 2, 53), ..web(SchedulerKind::RoundRobin, &[9]) };
+    for kind in [SchedulerKind::DestinationHash, SchedulerKind::SourceHash, SchedulerKind::MaglevHash] {
+        let mut build = |wanted: &model::ServiceTable, previous: &ServiceTable| {
+            let assignment = bench.slots.assign(wanted, 0).expect("room");
+            ServiceTable::build(previous.generation() + 1, wanted, &assignment, &bench.slots, previous)
+        };
+        let first = build(&table(vec![web(kind, &[2, 3])]), &ServiceTable::empty());
+        let second = build(&table(vec![web(kind, &[2, 3]), dns.clone()]), &first);
+        let third = build(&table(vec![web(kind, &[2, 3, 4])]), &second);
+        assert!(is_same(&first, &second), "{kind}");
+        assert!(!is_same(&second, &third), "{kind}");
+    }
+}
+
 fn services() -> impl Strategy<Value = Vec<Service>> {
     let protocol = prop::sample::select(vec![Protocol::Tcp, Protocol::Udp]);
     let keys = prop::collection::btree_map((0..2_u8, 0..4_u8, 1..4_u16), protocol, 0..10);
