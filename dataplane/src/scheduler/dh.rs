@@ -5,12 +5,12 @@ use super::places::Places;
 use super::{Candidate, Choice, Load};
 
 /// How many places there are.
-const PLACES: usize = 256;
+const PLACES: u16 = 256;
 
 /// The places of these candidates.
 pub(super) fn places(candidates: &[Candidate]) -> Places {
-    let last = PLACES.min(candidates.len());
-    Places::new((0..last).cycle().take(if last == 0 { 0 } else { PLACES }).map(Some))
+    let candidates = u16::try_from(candidates.len()).unwrap_or(PLACES).min(PLACES);
+    Places::new((0..PLACES).filter_map(|place| place.checked_rem(candidates)).collect())
 }
 
 pub(super) fn pick(places: &Places, choice: &Choice<'_, impl Load>) -> Option<usize> {

@@ -7,7 +7,7 @@
 //! A candidate that is quiesced keeps its places, so the others' clients stay where they are; its own clients get nobody, or
 //! with the flag `mh-fallback` another. With the flag `mh-port` the source port counts too.
 
-use super::places::Places;
+use super::places::{NOBODY, Places};
 use super::siphash::{self, Key};
 use super::{Choice, Load, Member};
 use link::model::SchedulerFlags;
@@ -36,20 +36,20 @@ pub(super) fn places(members: impl Iterator<Item = Member>) -> Places {
         (greatest_common_divisor(divisor, member.lasting_weight), member.lasting_weight.max(largest))
     });
     let Some(bits) = largest.checked_div(divisor).map(|units| u32::BITS - units.leading_zeros()) else {
-        return Places::new(std::iter::empty());
+        return Places::new(Vec::new());
     };
     let mut walks: Vec<Walk> =
         members.iter().map(|member| Walk::of(member, divisor, bits.saturating_sub(TURN_BITS))).collect();
-    let mut places = vec![None; PLACES as usize];
+    let mut places = vec![NOBODY; PLACES as usize];
     let mut left = PLACES;
     while left > 0 {
-        for (index, walk) in walks.iter_mut().enumerate() {
+        for (index, walk) in (0..NOBODY).zip(&mut walks) {
             for _ in 0..walk.turn.min(left) {
                 left -= u32::from(walk.take(index, &mut places));
             }
         }
     }
-    Places::new(places.into_iter())
+    Places::new(places)
 }
 
 impl Walk {
@@ -67,15 +67,15 @@ impl Walk {
     }
 
     /// Takes the next place that is free. There is one: the caller counts.
-    fn take(&mut self, index: usize, places: &mut [Option<usize>]) -> bool {
+    fn take(&mut self, index: u16, places: &mut [u16]) -> bool {
         for _ in 0..PLACES {
             let here = self.next as usize;
             self.next += self.step;
             if self.next >= PLACES {
                 self.next -= PLACES;
             }
-            if let Some(place @ None) = places.get_mut(here) {
-                *place = Some(index);
+            if let Some(place) = places.get_mut(here).filter(|place| **place == NOBODY) {
+                *place = index;
                 return true;
             }
         }

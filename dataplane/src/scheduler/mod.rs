@@ -274,7 +274,8 @@ impl Scheduler {
     ///
     /// A cursor that has not started does so first: where the reference would if the candidates had been added one by
     /// one, and worker N goes N picks on from there, so that workers begin with different reals. Apart from that, the
-    /// work is at most three walks over the candidates, or as many looks into a hash table as it has places.
+    /// work is a few walks over the candidates (`lblcr`: and one for each real of the destination), or as many looks
+    /// into a hash table as it has places.
     pub fn pick(&self, cursor: &mut Cursor, memory: &mut Memory, choice: &Choice<'_, impl Load>) -> Option<usize> {
         let decision = match self {
             Self::PowerOfTwo => return twos::pick(&mut memory.random, choice),

@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 /// No candidate.
-const NOBODY: u16 = u16::MAX;
+pub(super) const NOBODY: u16 = u16::MAX;
 
 /// Places, each with the index of a candidate. Made on the main lcore, never changed; clones share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Places(Arc<[u16]>);
 
 impl Places {
-    /// As many places as `of` gives; an index that does not fit (65,535 or more) stands for nobody.
-    pub(super) fn new(of: impl Iterator<Item = Option<usize>>) -> Self {
-        let index = |index: usize| u16::try_from(index).unwrap_or(NOBODY);
-        Self(of.map(|place| place.map_or(NOBODY, index)).collect())
+    /// The places of these indices; [`NOBODY`] where there is none.
+    pub(super) fn new(indices: Vec<u16>) -> Self {
+        Self(indices.into())
     }
 
     /// Whether it is the other, not only equal.

@@ -12,11 +12,11 @@ const PLACES: u32 = 256;
 
 /// The places of these candidates.
 pub(super) fn places(candidates: &[Candidate]) -> Places {
-    let turn = candidates.iter().enumerate().flat_map(|(index, candidate)| {
+    let turn = (0_u16..).zip(candidates).flat_map(|(index, candidate)| {
         let places = candidate.weight.clamp(1, PLACES) as usize;
-        std::iter::repeat_n(Some(index), places)
+        std::iter::repeat_n(index, places)
     });
-    Places::new(turn.cycle().take(PLACES as usize))
+    Places::new(turn.cycle().take(PLACES as usize).collect())
 }
 
 pub(super) fn pick(places: &Places, flags: SchedulerFlags, choice: &Choice<'_, impl Load>) -> Option<usize> {
