@@ -7,7 +7,7 @@ cd "$(dirname "$0")"
 purpose=${1:-test}
 build_packages=(ca-certificates gcc libc6-dev make pkg-config libdpdk-dev dpdk libclang-dev)
 network_packages=(iproute2 procps curl nginx-light)
-test_packages=(socat iputils-ping)
+test_packages=(socat iputils-ping vsftpd lftp)
 conformance_packages=(qemu-system-x86 busybox-static cpio kmod ipvsadm)
 # The newest that Rust 1.90 builds.
 nextest=0.9.128
@@ -30,8 +30,7 @@ missing_packages() {
 
 # A package that brings a service must not start it here: the demo starts the servers it needs itself, in namespaces.
 install_packages() {
-    local policy=/usr/sbin/policy-rc.d own_policy=no nginx_is_new=no
-    case " $* " in *" nginx-light "*) nginx_is_new=yes ;; esac
+    local policy=/usr/sbin/policy-rc.d own_policy=no service
     if [ ! -e "$policy" ]; then
         own_policy=yes
         printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" > /dev/null
@@ -44,10 +43,12 @@ install_packages() {
         "${as_root[@]}" rm -f "$policy"
         trap - EXIT
     fi
-    if [ "$nginx_is_new" = yes ] && [ -d /run/systemd/system ]; then
-        "${as_root[@]}" systemctl disable --quiet nginx
-        say "nginx is installed but its service is off, also after a reboot"
-    fi
+    [ -d /run/systemd/system ] || return 0
+    for service in nginx vsftpd; do
+        case " $* " in *" $service "* | *" $service-light "*) ;; *) continue ;; esac
+        "${as_root[@]}" systemctl disable --quiet "$service"
+        say "$service is installed but its service is off, also after a reboot"
+    done
 }
 
 check_rust() {

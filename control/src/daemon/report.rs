@@ -198,6 +198,10 @@ fn worker(index: Option<u16>, totals: &WorkerTotals) -> WorkerRow {
         busy_cycles: totals.busy_cycles,
         loops: totals.loops,
         empty_polls: totals.empty_polls,
+        helper_announced: totals.helper_announced,
+        helper_replaced: totals.helper_replaced,
+        helper_refused: totals.helper_refused,
+        helper_exhausted: totals.helper_exhausted,
     }
 }
 

@@ -265,6 +265,14 @@ pub struct WorkerRow {
     pub loops: u64,
     /// Rounds that found no packet.
     pub empty_polls: u64,
+    /// Connections that control connections announced.
+    pub helper_announced: u64,
+    /// Lines of reals in which a helper put the service's address or port.
+    pub helper_replaced: u64,
+    /// Lines that a helper refused.
+    pub helper_refused: u64,
+    /// Control connections left without their helper.
+    pub helper_exhausted: u64,
 }
 
 /// Where packets ended, all workers, since the dataplane started.
