@@ -128,9 +128,11 @@ fn curl_fetches_lists_and_stores_in_each_way() -> Result<()> {
             site.curl(&[options, &["--output", &target]].concat(), file)?;
             Ok(fs::read(&kept).expect("curl wrote it"))
         };
-        let mut names: Vec<String> = (0..4).map(|_| site.curl(options, "name")).collect::<Result<_>>()?;
+        // Each worker goes round the reals by itself.
+        let mut names: Vec<String> = (0..12).map(|_| site.curl(options, "name")).collect::<Result<_>>()?;
         names.sort();
-        assert_eq!(names.concat(), "real1\nreal1\nreal2\nreal2\n", "{way}: control connections go round the reals");
+        names.dedup();
+        assert_eq!(names, ["real1\n", "real2\n"], "{way}");
         assert!(fetched("large")? == large(), "{way}: what was fetched is not what was sent");
         assert_eq!(site.curl(options, "many/")?.lines().count(), FILES, "{way}");
         // Several transfers on one control connection.
@@ -144,10 +146,10 @@ fn curl_fetches_lists_and_stores_in_each_way() -> Result<()> {
         assert!(whole == large(), "{way}: what was stored is not what was sent");
     }
     let announced = site.counted("helper_announced")?;
-    assert!(announced >= 4 * 18, "{announced}");
+    assert!(announced >= 4 * 26, "{announced}");
     // Each PASV is answered with a text that the director changes.
     let replaced = site.counted("helper_replaced")?;
-    assert!(replaced >= 18 && replaced < announced / 2, "{replaced} of {announced}");
+    assert!(replaced >= 26 && replaced < announced / 2, "{replaced} of {announced}");
     assert_eq!((site.counted("helper_refused")?, site.counted("helper_exhausted")?), (0, 0));
     Ok(())
 }
