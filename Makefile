@@ -15,6 +15,7 @@ help:
 	@echo "make demo-end      end what make demo KEEP=1 left running"
 	@echo "make test          every test, network tests in namespaces included"
 	@echo "make conformance   ask Linux IPVS, in a virtual machine, whether Sluice still does what it does"
+	@echo "make conformance-report   put the report of the recordings into docs/conformance.md"
 	@echo "make lint          format, clippy and documentation, warnings denied"
 	@echo "make setup         install what is missing (the others do so themselves)"
 	@echo "make clean         remove what was built and what a killed run left on the machine"

@@ -8,6 +8,7 @@ mod dump;
 #[allow(dead_code, reason = "replay cases write frames of the other direction, too")]
 mod frame;
 mod ours;
+mod own_tests;
 mod random;
 mod reference;
 mod report;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
                 |file: PathBuf| Trial::test(suite::name(&file), move || Ok(suite::compare_with_recording(&file)?));
             let mut tests: Vec<Trial> = files.into_iter().map(test).collect();
             tests.push(Trial::test("report_is_that_of_the_document", || Ok(report::check()?)));
+            tests.push(Trial::test("comparison_finds_what_differs", || Ok(own_tests::run()?)));
             libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
         }
         Err(error) => exit(Err(error)),
