@@ -63,6 +63,8 @@ pub struct Dataplane {
     pub eal: Vec<String>,
     /// Capacity for connections, all workers together.
     pub connections: u32,
+    /// Clients that persistent services remember, all workers together.
+    pub templates: u32,
     /// Slots for services.
     pub max_services: u32,
     /// Slots for reals, those removed that still have connections too.

@@ -1,7 +1,7 @@
 //! The dataplane's side of the link, on the main lcore: takes transactions into force, answers questions, in small
 //! steps. Nothing that control does, or that stands in the shared memory, reaches the workers but whole, valid tables.
 
-use crate::connection::Expected;
+use crate::connection::{Expected, Templates};
 use crate::explain::{Explained, WorkerView, explain, with_choice};
 use crate::publisher::Publisher;
 use crate::worker::{Mailbox, NeighborWish, matches};
@@ -20,6 +20,12 @@ use std::time::Instant;
 const REQUESTS_A_STEP: usize = 8192;
 /// Slab entries looked at in one step of a list or count.
 const ENTRIES_A_STEP: usize = 16_384;
+/// Buckets of templates flushed in one step.
+const BUCKETS_A_STEP: usize = 2048;
+/// Steps in which all templates are looked at once, for those whose time is up.
+const SWEEP_STEPS: usize = 1024;
+/// The setting drop_entry: always.
+const ALWAYS: u32 = 3;
 /// Questions that wait; more are taken when these are answered.
 const MAX_JOBS: usize = 64;
 /// Wishes of one worker looked at in one step.
@@ -30,7 +36,6 @@ const WISH_INTERVAL: u64 = 1000;
 const MAX_WISHES: usize = 4096;
 
 /// What the main lcore has of the workers; each list by worker.
-#[derive(Default)]
 pub struct Outside {
     /// What may be read.
     pub views: Vec<WorkerView>,
@@ -38,16 +43,32 @@ pub struct Outside {
     pub mailboxes: Vec<Arc<Mailbox>>,
     /// Neighbours they miss.
     pub wishes: Vec<Consumer<NeighborWish>>,
-    /// What helpers announced: listed after the connections.
+    /// What helpers announced.
     pub expected: Option<Arc<Expected>>,
+    /// The templates that they share.
+    pub templates: Arc<Templates>,
 }
 
 impl Outside {
-    /// What is at a place of a worker's slab, or behind the last worker of what is expected; `None` past its end.
-    fn row(&self, worker: usize, place: usize, now: u64) -> Option<Option<ConnectionRow>> {
-        match self.views.get(worker) {
-            Some(view) => view.slab.get(place).map(|entry| entry.row(now, worker as u16)),
-            None => self.expected.as_ref().filter(|e| place < e.positions()).map(|expected| expected.row(place, now)),
+    /// Of no worker yet.
+    pub fn new(templates: Arc<Templates>) -> Self {
+        Self { views: Vec::new(), mailboxes: Vec::new(), wishes: Vec::new(), expected: None, templates }
+    }
+
+    /// How many parts a list of connections has.
+    fn parts(&self) -> usize {
+        self.views.len() + 2
+    }
+
+    /// What is at a place of a part of the list: the worker's slabs, what is expected, the templates. `None`: beyond the
+    /// end of that part.
+    fn row(&self, part: usize, place: usize, now: u64) -> Option<Option<ConnectionRow>> {
+        match self.views.get(part) {
+            Some(view) => view.slab.get(place).map(|entry| entry.row(now, part as u16)),
+            None if part == self.views.len() => {
+                self.expected.as_ref().filter(|e| place < e.positions()).map(|expected| expected.row(place, now))
+            }
+            None => (place < self.templates.positions()).then(|| self.templates.row(place, now)),
         }
     }
 }
@@ -63,6 +84,8 @@ pub struct ControlLink {
     settling: Option<Settling>,
     jobs: VecDeque<Job>,
     wished: HashMap<NeighborWish, u64>,
+    /// The bucket of templates that was swept last.
+    swept: usize,
 }
 
 struct Settling {
@@ -79,10 +102,10 @@ struct Job {
 }
 
 enum JobKind {
-    /// Lists (or only counts) connections: worker, slab index, rows so far.
+    /// Lists (or only counts) connections: part of the list (see [`Outside::row`]), place in it, rows so far.
     Scan { filter: ConnectionFilter, list: bool, worker: usize, next: usize, rows: u64 },
-    /// Waits for the workers to remove connections.
-    Flush { filter: ConnectionFilter, asked: bool },
+    /// Waits for the workers to remove connections; then bucket by bucket the templates go, so many so far.
+    Flush { filter: ConnectionFilter, asked: bool, bucket: usize, templates: u64 },
     /// Waits for a worker's scheduler.
     Explain { so_far: Explanation, service: u32, flow: Flow, asked: bool },
     /// An answer that found the ring full.
@@ -110,7 +133,7 @@ impl ControlLink {
         unmatched: Unmatched,
     ) -> Self {
         let (jobs, wished) = (VecDeque::new(), HashMap::new());
-        Self { link, assembler, publisher, outside, unmatched, settling: None, jobs, wished }
+        Self { link, assembler, publisher, outside, unmatched, settling: None, jobs, wished, swept: 0 }
     }
 
     /// One step; says whether there was something to do. `now` in milliseconds.
@@ -129,6 +152,7 @@ impl ControlLink {
         }
         busy |= self.run_job(now);
         self.pass_wishes_on(now);
+        self.sweep_templates(now);
         busy
     }
 
@@ -137,6 +161,18 @@ impl ControlLink {
         self.publisher.reclaim(now);
         self.wished.retain(|_, at| now.saturating_sub(*at) < WISH_INTERVAL);
         self.link.status().beat();
+    }
+
+    fn sweep_templates(&mut self, now: u64) {
+        let templates = &self.outside.templates;
+        if templates.is_empty() {
+            return;
+        }
+        let thin = self.publisher.tables().services.settings().drop_entry == ALWAYS;
+        for _ in 0..templates.buckets().div_ceil(SWEEP_STEPS) {
+            self.swept = (self.swept + 1) % templates.buckets();
+            templates.sweep(self.swept, now, thin);
+        }
     }
 
     fn take(&mut self, received: &Received, now: u64) {
@@ -158,9 +194,10 @@ impl ControlLink {
             }
             Request::Connections(filter) => JobKind::Scan { filter, list: true, worker: 0, next: 0, rows: 0 },
             Request::Count(filter) => JobKind::Scan { filter, list: false, worker: 0, next: 0, rows: 0 },
-            Request::Flush(filter) => JobKind::Flush { filter, asked: false },
+            Request::Flush(filter) => JobKind::Flush { filter, asked: false, bucket: 0, templates: 0 },
             Request::Explain(flow) => {
-                match explain(&flow, &self.publisher.tables(), &mut self.outside.views, self.unmatched, now) {
+                let Outside { views, templates, .. } = &mut self.outside;
+                match explain(&flow, &self.publisher.tables(), views, templates, self.unmatched, now) {
                     Explained::Done(explanation) => JobKind::Say(Reply::Explanation(explanation)),
                     Explained::NeedsChoice { so_far, service, flow } => {
                         JobKind::Explain { so_far, service, flow, asked: false }
@@ -240,7 +277,7 @@ impl ControlLink {
                 return false;
             }
             JobKind::Scan { .. } => self.scan(&mut job, now),
-            JobKind::Flush { .. } => self.flush(&mut job),
+            JobKind::Flush { .. } => self.flush(&mut job, now),
             JobKind::Explain { .. } => self.ask_scheduler(&mut job),
         };
         match job.kind {
@@ -251,8 +288,8 @@ impl ControlLink {
         progress != Progress::Blocked
     }
 
-    fn flush(&mut self, job: &mut Job) -> Progress {
-        let JobKind::Flush { filter, asked } = &mut job.kind else { return Progress::Done };
+    fn flush(&mut self, job: &mut Job, now: u64) -> Progress {
+        let JobKind::Flush { filter, asked, bucket, templates } = &mut job.kind else { return Progress::Done };
         let mailboxes = &self.outside.mailboxes;
         let removed: Option<u64> = mailboxes.iter().map(|mailbox| mailbox.flush.removed()).sum();
         match removed {
@@ -263,7 +300,14 @@ impl ControlLink {
                 *asked = true;
                 Progress::Moved
             }
-            Some(count) => self.answer(job.from, &Reply::End { count }),
+            Some(_) if *bucket < self.outside.templates.buckets() => {
+                let end = *bucket + BUCKETS_A_STEP;
+                let flush = |bucket| self.outside.templates.flush(bucket, now, |row| matches(filter, row));
+                *templates += (*bucket..end).map(flush).sum::<u64>();
+                *bucket = end;
+                Progress::Moved
+            }
+            Some(count) => self.answer(job.from, &Reply::End { count: count + *templates }),
         }
     }
 
@@ -276,7 +320,7 @@ impl ControlLink {
             return Progress::Moved;
         }
         let Some(chosen) = mailbox.peek.answer() else { return Progress::Blocked };
-        let explanation = with_choice(*so_far, chosen, &self.publisher.tables());
+        let explanation = with_choice(*so_far, chosen, flow.destination.port(), &self.publisher.tables());
         self.answer(job.from, &Reply::Explanation(explanation))
     }
 
@@ -290,7 +334,7 @@ impl ControlLink {
         let limit = if filter.limit == 0 { u64::MAX } else { u64::from(filter.limit) };
         let start = (*worker, *next);
         let mut budget = ENTRIES_A_STEP;
-        while *worker <= self.outside.views.len() && *rows < limit {
+        while *worker < self.outside.parts() && *rows < limit {
             let Some(row) = self.outside.row(*worker, *next, now) else {
                 *worker += 1;
                 *next = 0;

@@ -1,14 +1,16 @@
 //! What the director would do with a packet now, and why: the packet path's own questions, asked from the main lcore,
 //! changing nothing.
 
-use crate::connection::{Endpoint, Found, Slab, key};
+use crate::connection::{Endpoint, Found, Slab, Templates, key};
 use crate::nexthop::{self, Unreachable};
+use crate::pipeline::{is_usable, real_port, template_key};
+use crate::service::ServiceEntry;
 use crate::steer;
 use crate::tables::Tables;
 use config::Unmatched;
 use link::DropReason;
 use link::message::{Explanation, Flow, Hop, Outcome};
-use link::model::{MacAddress, ServiceKey};
+use link::model::{MacAddress, Protocol, ServiceKey};
 use rte_rs::HashReader;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -36,7 +38,14 @@ pub enum Explained {
 }
 
 /// Explains a flow. `now` in milliseconds.
-pub fn explain(flow: &Flow, tables: &Tables, views: &mut [WorkerView], unmatched: Unmatched, now: u64) -> Explained {
+pub fn explain(
+    flow: &Flow,
+    tables: &Tables,
+    views: &mut [WorkerView],
+    templates: &Templates,
+    unmatched: Unmatched,
+    now: u64,
+) -> Explained {
     let (source, destination) = (Endpoint::from(flow.source), Endpoint::from(flow.destination));
     let is_virtual = tables.services.is_virtual(destination.address);
     let client = if is_virtual { source } else { destination };
@@ -93,16 +102,37 @@ pub fn explain(flow: &Flow, tables: &Tables, views: &mut [WorkerView], unmatched
         explanation.outcome = Outcome::Answered(DropReason::NoConnection);
         return Explained::Done(explanation);
     }
+    if let Some(slot) = remembered(service, tables, templates, flow.protocol, source.address, destination.port, now) {
+        explanation.template = true;
+        return Explained::Done(with_choice(explanation, Some(slot), destination.port, tables));
+    }
     Explained::NeedsChoice { so_far: explanation, service: service.slot, flow: *flow }
 }
 
-/// Completes an explanation with what the scheduler says.
-pub fn with_choice(mut explanation: Explanation, chosen: Option<u32>, tables: &Tables) -> Explanation {
+/// The real slot of the client's template, if there is one that would be followed.
+fn remembered(
+    service: &ServiceEntry,
+    tables: &Tables,
+    templates: &Templates,
+    protocol: Protocol,
+    client: u32,
+    port: u16,
+    now: u64,
+) -> Option<u32> {
+    let key = template_key(service, service.options.persistence.as_ref()?, protocol, client, port);
+    let real = templates.find(&key, now)?;
+    is_usable(&tables.services, &real).then_some(real.slot)
+}
+
+/// Completes an explanation with what the scheduler says; `port` is the packet's.
+pub fn with_choice(mut explanation: Explanation, chosen: Option<u32>, port: u16, tables: &Tables) -> Explanation {
     let Some((slot, real)) = chosen.and_then(|slot| Some((slot, tables.services.real_at(slot)?))) else {
         explanation.outcome = Outcome::Answered(DropReason::NoReal);
         return explanation;
     };
-    let address = SocketAddrV4::new(Ipv4Addr::from_bits(real.address), real.port);
+    let service = tables.services.service(real.service);
+    let port = service.map_or(real.port, |service| real_port(service, real.port, port));
+    let address = SocketAddrV4::new(Ipv4Addr::from_bits(real.address), port);
     explanation.real = Some((address, real.method));
     let way = tables.way(slot).map_or(Err(Unreachable::NoRoute), |way| way.hop);
     leave(&mut explanation, way);

@@ -1,12 +1,15 @@
 //! From sluice.toml to what the parts of the dataplane are made with. Shared by the director and replay.
 
+use crate::connection::Templates;
 use crate::nexthop::PortInterface;
 use crate::pipeline::{LARGE_ROOM, PortFacts};
 use config::Machine;
 use link::Layout;
 use link::PortDescription;
+use link::directory::Directory;
 use link::model::{MacAddress, NextHopTable};
 use rte_rs::{Mempool, MempoolOptions};
+use std::sync::Arc;
 
 /// Bytes of memory that a connection takes in hash, slab and timers, rounded up: two keys of NAT.
 const CONNECTION_BYTES: u64 = 256;
@@ -90,6 +93,11 @@ pub fn port_facts(machine: &Machine, real: &[PortReality]) -> Vec<PortFacts> {
             addresses: port.addresses.iter().map(|own| own.address.to_bits()).collect(),
         })
         .collect()
+}
+
+/// The templates of persistent services, for all workers.
+pub fn templates(machine: &Machine, directory: &Directory) -> Arc<Templates> {
+    Arc::new(Templates::new(machine.dataplane.templates, directory.reals.clone()))
 }
 
 /// The ports as control sees them.

@@ -1,7 +1,7 @@
 //! The dataplane's side of the link under a control that reads slowly, or goes away: lists, table changes and flushes
 //! of real connection tables, no packets.
 
-use dataplane::connection::{Accounts, ConnectionTable, Endpoint, Identity};
+use dataplane::connection::{Accounts, ConnectionTable, Endpoint, Identity, Templates};
 use dataplane::control_link::{ControlLink, Outside};
 use dataplane::explain::WorkerView;
 use dataplane::nexthop::PortInterface;
@@ -43,12 +43,9 @@ impl Site {
         let interfaces = vec![PortInterface { mac: [2, 0, 0, 0, 0, 1], mtu: 1500, addresses: vec![] }];
         let publisher = Publisher::new(interfaces, link.directory(), 0);
         let mailbox = Arc::new(Mailbox::default());
-        let outside = Outside {
-            expected: None,
-            views: vec![WorkerView { slab: table.slab(), reader }],
-            mailboxes: vec![Arc::clone(&mailbox)],
-            wishes: vec![],
-        };
+        let mut outside = Outside::new(Arc::new(Templates::new(64, link.directory().reals.clone())));
+        outside.views.push(WorkerView { slab: table.slab(), reader });
+        outside.mailboxes.push(Arc::clone(&mailbox));
         let limits = Limits { rows: 100, services: 8, reals: 8, ports: 1 };
         let served = ControlLink::new(link, Assembler::new(limits), publisher, outside, config::Unmatched::Reject);
         let control = link::ControlLink::attach(&path).expect("attached");

@@ -76,6 +76,7 @@ drop_reasons! {
     OptionsMalformed "options_malformed" "The packet's IPv4 options make no sense.",
     ControlChecksum "control_checksum" "A segment of a control connection that a helper reads has a wrong checksum.",
     DropPacket "drop_packet" "The packet would have opened a connection, and the setting drop_packet chose it.",
+    TemplatesFull "templates_full" "There is no room for the client's template of a persistent service.",
 }
 
 #[cfg(test)]

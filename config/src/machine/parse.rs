@@ -10,11 +10,12 @@ use std::path::PathBuf;
 use toml::de::DeValue;
 
 const SECTIONS: [&str; 5] = ["dataplane", "port", "route", "neighbor", "control"];
-const DATAPLANE: [&str; 10] = [
+const DATAPLANE: [&str; 11] = [
     "main_lcore",
     "workers",
     "eal",
     "connections",
+    "templates",
     "max_services",
     "max_reals",
     "mbufs",
@@ -27,6 +28,8 @@ const ROUTE: [&str; 3] = ["prefix", "port", "via"];
 const NEIGHBOR: [&str; 3] = ["address", "port", "mac"];
 const CONTROL: [&str; 3] = ["socket", "link", "http"];
 
+/// Templates where neither they nor many connections are asked for.
+const LEAST_TEMPLATES: u32 = 1024;
 const MAX_LCORE: u32 = 127;
 const MAX_PORTS: usize = 32;
 const MAX_ADDRESSES: usize = 8;
@@ -64,11 +67,14 @@ pub(super) fn machine(document: &Document<'_>) -> Result<Machine, ConfigError> {
 
 fn dataplane(section: &Section<'_>) -> Result<Dataplane, ConfigError> {
     let main_lcore = lcore(section.number("main_lcore", 0..=MAX_LCORE)?.unwrap_or(0));
+    let connections = section.number("connections", 1..=100_000_000)?.unwrap_or(1_000_000);
+    let templates = section.number("templates", 1..=100_000_000)?;
     Ok(Dataplane {
         main_lcore,
         workers: workers(section, main_lcore)?,
         eal: eal(section)?,
-        connections: section.number("connections", 1..=100_000_000)?.unwrap_or(1_000_000),
+        connections,
+        templates: templates.unwrap_or((connections / 4).max(LEAST_TEMPLATES)),
         max_services: section.number("max_services", 1..=1_048_576)?.unwrap_or(16_384),
         max_reals: section.number("max_reals", 1..=1_048_576)?.unwrap_or(131_072),
         mbufs: section.number("mbufs", 1024..=16_777_215)?,

@@ -1,5 +1,6 @@
 //! One connection: a cache line that its owner writes and others may read at any time.
 
+use super::shared::Position;
 use link::message::{ConnectionRow, ConnectionState};
 use link::model::{ForwardMethod, Protocol};
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -85,7 +86,12 @@ pub struct Connection {
     displaced: AtomicU32,
     /// The place among control connections (see `expected`), plus one; 0 = none. By the flags its own or its control's.
     helper: AtomicU32,
+    /// The place of its template, plus one; 0 = none. [`OWES`] is set until the template was assured.
+    template: AtomicU32,
 }
+
+/// In [`Connection::template`]: the connection has yet to assure its template.
+const OWES: u32 = 1 << 31;
 
 const _: () = assert!(size_of::<Connection>() == 64, "one cache line");
 
@@ -113,6 +119,7 @@ impl Connection {
             reply_way_version: AtomicU32::new(0),
             displaced: AtomicU32::new(0),
             helper: AtomicU32::new(0),
+            template: AtomicU32::new(0),
         }
     }
 
@@ -136,6 +143,7 @@ impl Connection {
         self.displaced.store(0, Ordering::Relaxed);
         self.flags.store(0, Ordering::Relaxed);
         self.helper.store(0, Ordering::Relaxed);
+        self.template.store(0, Ordering::Relaxed);
         let sequence = self.sequence.load(Ordering::Relaxed);
         self.sequence.store(sequence.wrapping_add(1), Ordering::Release);
     }
@@ -257,6 +265,13 @@ impl Connection {
         (now as u32).wrapping_sub(self.last_seen.load(Ordering::Relaxed))
     }
 
+    /// Milliseconds for which its time has been up; 0 if it is not.
+    pub(super) fn overdue(&self, now: u64) -> u32 {
+        // A packet may have come at a time that is a little after this `now`.
+        let idle = Some(self.idle(now)).filter(|idle| *idle < u32::MAX - CLOCKS_APART).unwrap_or(0);
+        idle.saturating_sub(self.timeout())
+    }
+
     /// Milliseconds that it may idle, as of its last packet.
     #[inline]
     pub fn timeout(&self) -> u32 {
@@ -311,6 +326,34 @@ impl Connection {
     pub(crate) fn set_control(&self, place: u32) {
         self.flags.store(self.flags.load(Ordering::Relaxed) | flag::CONTROLLED, Ordering::Relaxed);
         self.helper.store(place.wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// Whether it belongs to another one or to a template: it is not replaced by a new connection from the same port.
+    #[inline]
+    pub fn is_controlled(&self) -> bool {
+        self.control().is_some() || self.template().is_some()
+    }
+
+    /// The place of its template, if it has one.
+    #[inline]
+    pub fn template(&self) -> Option<Position> {
+        (self.template.load(Ordering::Relaxed) & !OWES).checked_sub(1)
+    }
+
+    /// Whether it has a template that it has not assured yet.
+    #[inline]
+    pub fn owes_assurance(&self) -> bool {
+        self.template.load(Ordering::Relaxed) & OWES != 0
+    }
+
+    /// Owner only: it has the template at this place.
+    pub(super) fn set_template(&self, place: Position) {
+        self.template.store((place + 1) | OWES, Ordering::Relaxed);
+    }
+
+    /// Owner only: its template is assured.
+    pub(super) fn set_assured(&self) {
+        self.template.store(self.template.load(Ordering::Relaxed) & !OWES, Ordering::Relaxed);
     }
 
     /// The way of replies that was found under this version of the next-hop table, if it is still that one.

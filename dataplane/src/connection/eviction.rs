@@ -44,7 +44,7 @@ impl ConnectionTable {
         let mut evicted = 0;
         for _ in 0..entries.min(self.capacity()) {
             if let (index, Some(Spare::HalfOpen | Spare::Idle)) = self.next_spare(now) {
-                self.remove(index);
+                self.evict(index);
                 evicted += 1;
             }
         }
@@ -58,7 +58,7 @@ impl ConnectionTable {
         let found = self.eviction.found.take().filter(|index| self.spare(*index, now).is_some());
         let chosen = found.or_else(|| self.search(SEARCH, now));
         if let Some(index) = chosen {
-            self.remove(index);
+            self.evict(index);
         }
         chosen.is_some()
     }

@@ -8,6 +8,7 @@ pub mod key;
 pub mod shared;
 mod table;
 pub mod tcp;
+pub mod template;
 pub mod thresholds;
 pub mod timer;
 
@@ -15,3 +16,4 @@ pub use accounts::Accounts;
 pub use entry::{Connection, Endpoint, Identity};
 pub use expected::Expected;
 pub use table::{ConnectionTable, Found, Slab, TableFull};
+pub use template::Templates;

@@ -6,6 +6,7 @@
 //! that stays odd (its writer lost its core) gives up after [`ATTEMPTS`] looks and is told so.
 
 use std::array;
+use std::hash::{BuildHasher, RandomState};
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
@@ -22,6 +23,8 @@ pub const ATTEMPTS: u32 = 256;
 pub type Key = [u64; KEY_WORDS];
 /// What an entry holds.
 pub type Value = [u64; VALUE_WORDS];
+/// Where an entry is, for as long as it is in the table.
+pub type Position = u32;
 
 /// Why an entry was not put in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +49,8 @@ pub enum Change {
 pub struct SharedTable {
     buckets: Box<[Bucket]>,
     live: AtomicU32,
+    /// Makes it unknown outside which keys meet in one bucket.
+    secret: Option<RandomState>,
 }
 
 #[derive(Debug, Default)]
@@ -94,7 +99,13 @@ impl SharedTable {
     /// A table with room for at least `capacity` entries, if their keys spread evenly. Allocates 73 bytes an entry.
     pub fn new(capacity: usize) -> Self {
         let buckets = capacity.div_ceil(WAYS).max(1).next_power_of_two();
-        Self { buckets: (0..buckets).map(|_| Bucket::default()).collect(), live: AtomicU32::new(0) }
+        let buckets = (0..buckets).map(|_| Bucket::default()).collect();
+        Self { buckets, live: AtomicU32::new(0), secret: None }
+    }
+
+    /// The same, where nobody who chooses keys can make them meet in one bucket. It differs with each call which do.
+    pub fn with_secret(capacity: usize) -> Self {
+        Self { secret: Some(RandomState::new()), ..Self::new(capacity) }
     }
 
     /// Entries in the table.
@@ -209,13 +220,89 @@ impl SharedTable {
         bucket.read(|| entry.copy()).filter(|(key, _)| *key != Key::default())
     }
 
+    /// The value of a key and its position.
+    pub fn locate(&self, key: &Key) -> Option<(Position, Value)> {
+        let number = self.number(key);
+        let bucket = self.buckets.get(number)?;
+        let seen = bucket.read(|| {
+            let way = bucket.entries.iter().position(|entry| entry.key() == *key)?;
+            bucket.entries.get(way).map(|entry| (way, entry.value()))
+        });
+        seen.flatten().map(|(way, value)| ((number * WAYS + way) as Position, value))
+    }
+
+    /// Claims the bucket of a key for changes of more than one entry; `None` if it stays busy.
+    pub fn claim(&self, key: &Key) -> Option<Claimed<'_>> {
+        self.claim_bucket(self.number(key))
+    }
+
+    /// Claims a bucket by its number; `None` too if there is none of that number.
+    pub fn claim_bucket(&self, number: usize) -> Option<Claimed<'_>> {
+        let bucket = self.buckets.get(number)?;
+        let claim = bucket.begin()?;
+        Some(Claimed { live: &self.live, bucket, first: (number * WAYS) as Position, _claim: claim })
+    }
+
     fn remove(&self, entry: &Entry) {
         entry.set_key(&[0; KEY_WORDS]);
         self.live.fetch_sub(1, Ordering::Relaxed);
     }
 
     fn bucket(&self, key: &Key) -> Option<&Bucket> {
-        self.buckets.get(hash(key) as usize & (self.buckets.len() - 1))
+        self.buckets.get(self.number(key))
+    }
+
+    fn number(&self, key: &Key) -> usize {
+        let hash = self.secret.as_ref().map_or_else(|| hash(key), |secret| secret.hash_one(key));
+        hash as usize & (self.buckets.len() - 1)
+    }
+}
+
+/// A bucket that nobody else changes for as long as this lives: some nanoseconds.
+pub struct Claimed<'a> {
+    live: &'a AtomicU32,
+    bucket: &'a Bucket,
+    first: Position,
+    _claim: Claim<'a>,
+}
+
+impl Claimed<'_> {
+    /// The entry of a key.
+    pub fn find(&self, key: &Key) -> Option<(Position, Value)> {
+        self.entries().find(|(_, of, _)| of == key).map(|(position, _, value)| (position, value))
+    }
+
+    /// A position without an entry.
+    pub fn free(&self) -> Option<Position> {
+        self.bucket.entries.iter().position(Entry::is_free).map(|way| self.first + way as Position)
+    }
+
+    /// The entries.
+    pub fn entries(&self) -> impl Iterator<Item = (Position, Key, Value)> + '_ {
+        let entries = (self.first..).zip(&self.bucket.entries).filter(|(_, entry)| !entry.is_free());
+        entries.map(|(position, entry)| (position, entry.key(), entry.value()))
+    }
+
+    /// Makes this the entry at a position of the bucket, whatever was there; the key need not be one of the bucket's.
+    pub fn set(&self, position: Position, key: &Key, value: &Value) {
+        let Some(entry) = self.entry(position) else { return };
+        if entry.is_free() {
+            self.live.fetch_add(1, Ordering::Relaxed);
+        }
+        entry.set_key(key);
+        entry.set_value(value);
+    }
+
+    /// Takes the entry at a position of the bucket out, if there is one.
+    pub fn remove(&self, position: Position) {
+        if let Some(entry) = self.entry(position).filter(|entry| !entry.is_free()) {
+            entry.set_key(&Key::default());
+            self.live.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn entry(&self, position: Position) -> Option<&Entry> {
+        self.bucket.entries.get(position.checked_sub(self.first)? as usize)
     }
 }
 

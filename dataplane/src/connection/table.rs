@@ -5,6 +5,8 @@
 use super::accounts::Accounts;
 use super::entry::{Connection, Identity};
 use super::eviction::Eviction;
+use super::shared::Position;
+use super::template::Templates;
 use super::timer::Wheel;
 use crate::clock::Milliseconds;
 use crate::helper::Helpers;
@@ -58,6 +60,10 @@ struct Store {
     accounts: Accounts,
     released: u64,
     helpers: Helpers,
+    /// Of what the connections of persistent services follow; none: no such service has a place for them.
+    templates: Option<Arc<Templates>>,
+    /// As of the last expiry.
+    now: Milliseconds,
 }
 
 impl ConnectionTable {
@@ -78,8 +84,30 @@ impl ConnectionTable {
         let (hash, reader) = rte_rs::hash::create(&name, &options)?;
         let slab: Slab = (0..capacity).map(|_| Connection::free()).collect();
         let free = (0..capacity).rev().collect();
-        let store = Store { hash, slab, free, accounts, released: 0, helpers: Helpers::none() };
+        let store = Store { hash, slab, free, accounts, released: 0, helpers: Helpers::none(), templates: None, now };
         Ok((Self { store, wheel: Wheel::new(capacity, now), eviction: Eviction::default() }, reader))
+    }
+
+    /// Where the connections' templates are.
+    pub fn set_templates(&mut self, templates: &Arc<Templates>) {
+        self.store.templates = Some(Arc::clone(templates));
+    }
+
+    /// The connection just made belongs to the template at this place, and is counted there.
+    pub fn join(&self, index: u32, template: Position) {
+        let Some(entry) = self.connection(index) else { return };
+        entry.set_template(template);
+        if entry.state() == ConnectionState::Established {
+            self.assure(index);
+        }
+    }
+
+    /// The connection shows that its client is served: its template is assured, and stays when there is no room.
+    #[cold]
+    pub fn assure(&self, index: u32) {
+        if let Some(entry) = self.connection(index) {
+            self.store.assure(entry);
+        }
     }
 
     /// The slab, for readers on other cores.
@@ -140,8 +168,8 @@ impl ConnectionTable {
         self.store.slab.get(index as usize)
     }
 
-    /// Makes a connection that may idle for `timeout` milliseconds. Where another NAT connection has the same reply tuple (one client port used towards two
-    /// services with one real), replies go to the newer one, as in the reference.
+    /// Makes a connection that may idle for `timeout` milliseconds. Where another NAT connection has the same reply tuple
+    /// (one client port used towards two services with one real), replies go to the newer one, as in the reference.
     ///
     /// # Errors
     /// When slab or hash are full.
@@ -155,6 +183,15 @@ impl ConnectionTable {
         let index = self.store.insert(identity, state, timeout, now)?;
         self.wheel.arm(index, now + u64::from(timeout));
         Ok(index)
+    }
+
+    /// Removes a connection before its time, for want of room; a template that was never served goes with its last one.
+    pub(super) fn evict(&mut self, index: u32) {
+        let template = self.connection(index).and_then(Connection::template);
+        self.remove(index);
+        if let (Some(templates), Some(template)) = (&self.store.templates, template) {
+            templates.drop_unserved(template);
+        }
     }
 
     /// Removes a connection now.
@@ -174,6 +211,9 @@ impl ConnectionTable {
         if before != state {
             entry.set_state(state);
             self.store.accounts.moved(entry.real_slot(), before, state);
+            if state == ConnectionState::Established && entry.owes_assurance() {
+                self.store.assure(entry);
+            }
         }
         let armed = entry.timeout();
         if timeout != armed {
@@ -187,6 +227,7 @@ impl ConnectionTable {
     /// Removes connections whose time is up; looks at no more than `budget` timers.
     pub fn expire(&mut self, now: Milliseconds, budget: usize) {
         let store = &mut self.store;
+        store.now = now;
         self.wheel.expire(now, budget, |index| {
             let entry = store.slab.get(index as usize).filter(|entry| entry.is_live())?;
             let (timeout, idle) = (entry.timeout(), entry.idle(now));
@@ -249,6 +290,7 @@ impl Store {
         } else if let Some(control) = entry.control() {
             self.helpers.release(control);
         }
+        self.leave_template(entry);
         entry.vacate();
         self.remove_key(&identity.inbound_key(), Found { index, outbound: false });
         if let Some(outbound) = identity.outbound_key()
@@ -260,6 +302,20 @@ impl Store {
         self.free.push(index);
         self.released += 1;
         true
+    }
+
+    fn assure(&self, entry: &Connection) {
+        if let (Some(templates), Some(template)) = (&self.templates, entry.template()) {
+            templates.assure(template);
+            entry.set_assured();
+        }
+    }
+
+    /// A connection ends: when its time was up, which may be a while ago, or now.
+    fn leave_template(&self, entry: &Connection) {
+        if let (Some(templates), Some(template)) = (&self.templates, entry.template()) {
+            templates.release(template, self.now.saturating_sub(u64::from(entry.overdue(self.now))));
+        }
     }
 
     /// Removes a key if it still leads here: a newer connection may have taken it over.

@@ -105,7 +105,8 @@ pub fn start(machine: &Machine) -> Result<Director, StartError> {
         path_mtus: Arc::default(),
     };
     let mut made = Vec::new();
-    let mut outside = Outside { expected: Some(Arc::clone(&expected)), ..Outside::default() };
+    let mut outside = Outside::new(setup::templates(machine, &link.directory()));
+    outside.expected = Some(Arc::clone(&expected));
     for (index, wires) in (0u16..).zip(wiring.workers) {
         made.push(factory.make(index, wires, &mut outside)?);
     }

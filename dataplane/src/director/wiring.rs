@@ -187,6 +187,7 @@ impl WorkerFactory<'_> {
             answer_rate: dataplane.reject_rate.div_ceil(u32::from(workers)),
             path_mtus: self.path_mtus.clone(),
             expected: Arc::clone(self.expected),
+            templates: Arc::clone(&outside.templates),
         };
         let tables = self.publisher.tables();
         let (wish, wished) = RingBuffer::new(WISHES);

@@ -4,11 +4,11 @@ use super::Pipeline;
 use super::forward::packet;
 use super::output::{Fate, Output};
 use super::parse::Flow;
+use super::persistence::{Choice, choose};
 use crate::connection::tcp::Direction;
 use crate::connection::{Endpoint, Identity};
 use crate::reject;
 use crate::scheduler::Newcomer;
-use crate::service::RealEntry;
 use crate::steer;
 use config::Unmatched;
 use link::DropReason;
@@ -48,11 +48,13 @@ impl Pipeline {
             return Fate::Drop(DropReason::DropPacket);
         }
         let newcomer = Newcomer { source: flow.source, destination, now: self.now };
-        let chosen = service.pick(&mut self.cursors, &newcomer, &self.directory);
-        let Some((slot, real)) = chosen.and_then(|slot| Some((slot, *self.tables.services.real_at(slot)?))) else {
-            return self.answer_unreachable(DropReason::NoReal, mbuf, out);
-        };
-        self.connect(slot, &real, flow, mbuf, out)
+        let pick = || service.pick(&mut self.cursors, &newcomer, &self.directory);
+        match choose(service, &self.tables.services, &self.settings.templates, flow, self.now, pick) {
+            Ok(choice) if choice.one_packet => self.send_once(&choice, flow, mbuf, out),
+            Ok(choice) => self.connect(&choice, flow, mbuf, out),
+            Err(DropReason::NoReal) => self.answer_unreachable(DropReason::NoReal, mbuf, out),
+            Err(reason) => Fate::Drop(reason),
+        }
     }
 
     /// Why a client with this endpoint can't have a connection here.
@@ -69,31 +71,21 @@ impl Pipeline {
     }
 
     /// Makes the connection and forwards its first packet.
-    fn connect<O: Output>(&mut self, slot: u32, real: &RealEntry, flow: &Flow, mbuf: &mut Mbuf, out: &mut O) -> Fate {
-        let identity = Identity {
-            protocol: flow.protocol,
-            method: real.method,
-            client: flow.source,
-            service: flow.destination,
-            real: Endpoint { address: real.address, port: real.port },
-            real_slot: slot,
-            real_generation: real.generation,
-        };
+    fn connect<O: Output>(&mut self, choice: &Choice, flow: &Flow, mbuf: &mut Mbuf, out: &mut O) -> Fate {
+        let identity = choice.identity(flow);
         // The tables' answer to the packet in a connection that had none before.
         let state = self.after(flow, Direction::of_inbound(identity.method), ConnectionState::None);
-        let Some(index) = self.insert(&identity, state, real.timeouts) else {
+        let Some(index) = self.insert_chosen(choice, &identity, state) else {
             return Fate::Drop(DropReason::TableFull);
         };
         self.connections_changed();
         self.counters.worker.connections_created.add(1);
-        self.begin_help(index, &identity, real.service);
-        if let Some(counters) = self.counters.real(slot) {
-            counters.connections.add(1);
-        }
+        self.begin_help(index, &identity, choice.service());
         if identity.method == ForwardMethod::Nat {
             self.prepare_reply(index, identity.client.address, out);
         }
-        self.count_inbound(slot, flow);
+        self.count_connection(choice.slot);
+        self.count_inbound(choice.slot, flow);
         self.forward_to_real(&identity, flow, mbuf, out)
     }
 

@@ -64,6 +64,7 @@ impl Pipeline {
         let state = connection.state();
         let known = self.tables.services.real(identity.real_slot, identity.real_generation);
         let (timeouts, real_is_there) = known.map_or((0, false), |real| (real.timeouts, real.available));
+        let assures = flow.protocol == Protocol::Udp && connection.owes_assurance();
         let fate = self.forward_to_client(index, &identity, flow, mbuf, out);
         if !matches!(fate, Fate::Forward { .. } | Fate::ForwardInFragments { .. }) {
             return fate;
@@ -72,6 +73,9 @@ impl Pipeline {
         if real_is_there && let Some(real) = self.counters.real(identity.real_slot) {
             real.out_packets.add(1);
             real.out_bytes.add(u64::from(flow.length));
+        }
+        if assures {
+            self.connections.assure(index);
         }
         let state = self.after(flow, Direction::Outbound, state);
         self.enter_state(index, state, timeouts);
@@ -109,8 +113,8 @@ impl Pipeline {
             return true;
         }
         match connection.state() {
-            // One that another connection controls keeps its real.
-            _ if connection.control().is_some() => false,
+            // One that another connection or a template controls keeps its real.
+            _ if connection.is_controlled() => false,
             ConnectionState::TimeWait | ConnectionState::Close => settings.conn_reuse_mode != 0,
             // The end of a connection of which one half only is seen.
             ConnectionState::FinWait => {

@@ -18,6 +18,7 @@ mod local;
 mod options;
 mod output;
 mod parse;
+mod persistence;
 mod scheduled_error;
 mod stray;
 mod unresolved;
@@ -26,9 +27,10 @@ pub(crate) use admit::FTP_DATA;
 pub use burst::Origin;
 pub use output::{LARGE_ROOM, Output, Verdict};
 pub use parse::{Flow, IPV4_OFFSET, Parsed, parse};
+pub(crate) use persistence::{is_usable, real_port, template_key};
 
 use crate::clock::Milliseconds;
-use crate::connection::{ConnectionTable, Endpoint, Expected};
+use crate::connection::{ConnectionTable, Endpoint, Expected, Templates};
 use crate::counters::Counters;
 use crate::fragment::{Cuts, Reassembly};
 use crate::helper::Helpers;
@@ -75,6 +77,8 @@ pub struct Settings {
     pub path_mtus: Arc<PathMtus>,
     /// Connections that helpers announced; one for all workers.
     pub expected: Arc<Expected>,
+    /// The templates of persistent services; one for all workers.
+    pub templates: Arc<Templates>,
 }
 
 /// One worker's packet path, without its queues.
@@ -110,6 +114,7 @@ impl Pipeline {
         directory: Directory,
         now: Milliseconds,
     ) -> Self {
+        connections.set_templates(&settings.templates);
         let limiter = Limiter::new(settings.answer_rate, now);
         let cursors = Cursors::new(settings.worker, directory.services.len() as u32);
         let batch = Batch::default();
@@ -150,6 +155,11 @@ impl Pipeline {
     /// What helpers announced, of all workers.
     pub fn expected(&self) -> &Expected {
         &self.settings.expected
+    }
+
+    /// The templates of persistent services.
+    pub fn templates(&self) -> &Templates {
+        &self.settings.templates
     }
 
     /// The counters of this worker.

@@ -4,8 +4,8 @@
 
 use super::Pipeline;
 use super::output::{Fate, Output};
-use crate::connection::Endpoint;
-use crate::connection::Identity;
+use super::parse::Flow;
+use super::persistence::choose;
 use crate::icmp::Quoted;
 use crate::scheduler::Newcomer;
 use link::DropReason;
@@ -25,27 +25,27 @@ impl Pipeline {
             return Fate::Drop(DropReason::IcmpNoConnection);
         };
         let newcomer = Newcomer { source: client, destination: vip, now: self.now };
-        let chosen = service.pick(&mut self.cursors, &newcomer, &self.directory);
-        let Some((slot, real)) = chosen.and_then(|slot| Some((slot, *self.tables.services.real_at(slot)?))) else {
-            return Fate::Drop(DropReason::NoReal);
-        };
-        let identity = Identity {
+        let pick = || service.pick(&mut self.cursors, &newcomer, &self.directory);
+        let flow = Flow {
+            source: client,
+            destination: vip,
+            length: 0,
+            header_len: 0,
+            tcp_flags: 0,
             protocol: quoted.protocol,
-            method: real.method,
-            client,
-            service: vip,
-            real: Endpoint { address: real.address, port: real.port },
-            real_slot: slot,
-            real_generation: real.generation,
         };
-        if self.insert(&identity, ConnectionState::None, real.timeouts).is_none() {
+        let services = &self.tables.services;
+        let choice = match choose(service, services, &self.settings.templates, &flow, self.now, pick) {
+            Ok(choice) => choice,
+            Err(reason) => return Fate::Drop(reason),
+        };
+        let identity = choice.identity(&flow);
+        if self.insert_chosen(&choice, &identity, ConnectionState::None).is_none() {
             return Fate::Drop(DropReason::TableFull);
         }
         self.connections_changed();
         self.counters.worker.connections_created.add(1);
-        if let Some(counters) = self.counters.real(slot) {
-            counters.connections.add(1);
-        }
+        self.count_connection(choice.slot);
         self.error_to_real(&identity, mbuf, out)
     }
 }

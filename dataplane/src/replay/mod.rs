@@ -7,7 +7,7 @@ mod report;
 mod state;
 
 use crate::clock::Milliseconds;
-use crate::connection::{Accounts, ConnectionTable, Expected};
+use crate::connection::{Accounts, ConnectionTable, Expected, Templates};
 use crate::counters::Counters;
 use crate::fragment;
 use crate::pipeline::{Origin, Output, Pipeline, Settings};
@@ -248,6 +248,7 @@ impl<'a> Replay<'a> {
             answer_rate: machine.dataplane.reject_rate,
             path_mtus: Arc::default(),
             expected,
+            templates: Arc::new(Templates::reproducible(machine.dataplane.templates, link.directory().reals.clone())),
         };
         let tables = publisher.tables();
         let pipeline = Pipeline::new(settings, connections, counters, tables, link.directory(), 0);

@@ -53,7 +53,7 @@ impl From<ConnectionRow> for ConnectionEntry {
             r#virtual: row.service,
             real: row.real,
             method: row.method.name(),
-            state: row.state.name(),
+            state: row.state_name(),
             expires_in: f64::from(row.expires_in) / 1000.0,
         }
     }

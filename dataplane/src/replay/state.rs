@@ -82,7 +82,10 @@ fn connections(pipeline: &mut Pipeline, now: Milliseconds) -> Vec<ConnectionEntr
     let slab = pipeline.connections().slab();
     let expected = pipeline.expected();
     let expected = (0..expected.positions()).filter_map(|position| expected.row(position, now));
-    slab.iter().filter_map(|entry| entry.row(now, 0)).chain(expected).map(ConnectionEntry::from).collect()
+    let templates = pipeline.templates();
+    let connections = slab.iter().filter_map(|entry| entry.row(now, 0));
+    let templates = (0..templates.positions()).filter_map(|position| templates.row(position, now));
+    connections.chain(expected).chain(templates).map(ConnectionEntry::from).collect()
 }
 
 fn services(directory: &Directory) -> Vec<ServiceState> {

@@ -50,10 +50,12 @@ pub fn publish(directory: &Directory, slots: &Slots, assignment: &Assignment) {
     }
 }
 
-/// Frees the slots of reals that have left and have no connections any more, see [`Slots::reclaim`]; their totals go
+/// Frees the slots of reals that have left and have no connections and no templates any more, see [`Slots::reclaim`]; their totals go
 /// to their services. To be called on the main lcore each second or so, outside of a [`Directory::change`].
 pub fn reclaim(directory: &Directory, slots: &mut Slots, now: u64) {
-    let in_use = |slot| directory.active(slot) != 0 || directory.inactive(slot) != 0;
+    let templates =
+        |slot: u32| directory.reals.get(slot as usize).map_or(0, |real| real.persistent.load(Ordering::Relaxed));
+    let in_use = |slot| directory.active(slot) != 0 || directory.inactive(slot) != 0 || templates(slot) != 0;
     for slot in slots.reclaim(now, in_use) {
         directory.retire(slot);
     }

@@ -8,9 +8,14 @@ use crate::connection::Endpoint;
 use crate::scheduler::{Candidate, Change, Choice, Cursor, Load, Member, Newcomer, Scheduler};
 use link::message::ConnectionState;
 use link::model::{
-    self, ForwardMethod, Group, Protocol, ServiceEndpoint, ServiceKey, ServiceOptions, Settings, Timeouts,
+    self, ForwardMethod, Group, Helper, Protocol, ServiceEndpoint, ServiceKey, ServiceOptions, Settings, Timeouts,
 };
 use std::collections::{HashMap, HashSet};
+
+/// Where FTP's data connections may go to, besides unprivileged ports.
+const FTP_DATA: u16 = 20;
+/// The first port that a process without privileges may listen on.
+const UNPRIVILEGED: u16 = 1024;
 
 /// A real, as the path of a packet needs it. Half a cache line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +113,8 @@ pub struct ServiceTable {
     services: Vec<Option<ServiceEntry>>,
     /// Some service is on all ports of an address.
     has_all_port: bool,
+    /// Some service is on FTP's control port.
+    has_ftp: bool,
     by_key: KeyIndex,
     vips: AddressSet,
     /// By real slot.
@@ -130,6 +137,7 @@ impl ServiceTable {
             removed_at: 0,
             services: Vec::new(),
             has_all_port: false,
+            has_ftp: false,
             by_key: KeyIndex::new(&[]),
             vips: AddressSet::new(&[]),
             reals: Vec::new(),
@@ -192,6 +200,7 @@ impl ServiceTable {
             settings: wanted.settings,
             removed_at: if previous.loses_a_real(&reals) { generation } else { previous.removed_at },
             services,
+            has_ftp: endpoints.iter().any(|(endpoint, _)| Helper::by_port(&ServiceKey::Endpoint(*endpoint)).is_some()),
             has_all_port: endpoints.iter().any(|(endpoint, _)| endpoint.address.port() == 0),
             by_key: KeyIndex::new(&keys),
             vips: AddressSet::new(&vips),
@@ -223,15 +232,31 @@ impl ServiceTable {
     }
 
     /// The service on this protocol, address and port (host byte order). A group comes before a service of its own; one
-    /// on that port before one on all ports.
+    /// on that port before one on all ports. Before that one comes FTP for the ports of its data connections: those of a
+    /// persistent FTP service are its own; where it is not persistent they belong to no service, as in the reference.
     #[inline]
     pub fn lookup(&self, protocol: Protocol, vip: u32, port: u16) -> Option<&ServiceEntry> {
         let exact = self.at(protocol, vip, port);
-        if !self.has_all_port || exact.is_some_and(ServiceEntry::is_of_group) {
+        if !(self.has_all_port || self.has_ftp) || exact.is_some_and(ServiceEntry::is_of_group) {
             return exact;
         }
-        let all_ports = self.at(protocol, vip, 0);
-        if all_ports.is_some_and(ServiceEntry::is_of_group) { all_ports } else { exact.or(all_ports) }
+        let all_ports = self.at(protocol, vip, 0).filter(|_| self.has_all_port);
+        if all_ports.is_some_and(ServiceEntry::is_of_group) {
+            return all_ports;
+        }
+        if exact.is_some() {
+            return exact;
+        }
+        match self.ftp(protocol, vip, port) {
+            Some(ftp) => Some(ftp).filter(|ftp| ftp.options.persistence.is_some()),
+            None => all_ports,
+        }
+    }
+
+    /// The FTP service that a data connection to this port may belong to.
+    fn ftp(&self, protocol: Protocol, vip: u32, port: u16) -> Option<&ServiceEntry> {
+        let is_data = protocol == Protocol::Tcp && (port == FTP_DATA || port >= UNPRIVILEGED);
+        self.at(protocol, vip, Helper::FTP_PORT).filter(|ftp| is_data && !ftp.is_of_group())
     }
 
     #[inline]

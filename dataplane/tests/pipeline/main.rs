@@ -5,6 +5,7 @@ mod conservation;
 mod flood;
 mod fragments;
 mod helpers;
+mod persistence;
 mod reasons;
 mod rig;
 mod traffic;

@@ -59,6 +59,7 @@ fn meet(reason: DropReason, pool: &Mempool) -> Option<WorkerTotals> {
         DropReason::NoKernelPath => vec![(LAN, lan().ipv4("172.16.0.2", "8.8.8.8").udp(1, 53).bytes())],
         DropReason::MartianSource => vec![(WAN, wan().ipv4(VIP, VIP).tcp(1000, 80).syn().bytes())],
         DropReason::NotOwner => return Some(handed_to_the_wrong_worker(pool)),
+        DropReason::TemplatesFull => return Some(many_clients(pool)),
         DropReason::MtuTooSmall => return Some(small_mtu(pool)),
         DropReason::RealRemoved => return Some(removed_real(pool)),
         DropReason::DropPacket => return Some(chosen_packet(pool)),
@@ -102,6 +103,19 @@ fn process(rig: &mut Rig, out: &mut Kept, port: u16, mbuf: Mbuf) {
     let mut burst = Burst::new();
     burst.push(mbuf).expect("room for one");
     rig.pipelines[0].process(&mut burst, Origin::Port(port), out);
+}
+
+/// More clients of a persistent service than there is room for templates, all with connections.
+fn many_clients(pool: &Mempool) -> WorkerTotals {
+    let mut machine = rig::machine(1, 64);
+    machine.dataplane.templates = 1;
+    let mut rig = Rig::new(1, machine);
+    let mut out = Kept::new(pool);
+    for host in 1..64 {
+        let frame = wan().ipv4([202, 100, 1, host], VIP).tcp(1000, 88).syn().bytes();
+        process(&mut rig, &mut out, WAN, mbuf(pool, WAN, &frame));
+    }
+    rig.totals()
 }
 
 fn icmp_error() -> Frame {

@@ -60,6 +60,32 @@ port = "lan"
 mac = "02:00:00:00:02:03"
 "#;
 
+/// Persistent services: of TCP, and of UDP by one-packet scheduling.
+const STICKY: &str = r#"
+[[service]]
+name = "sticky"
+protocol = "tcp"
+address = "202.103.106.5:88"
+scheduler = "rr"
+persistence = 60
+[[service.real]]
+address = "172.16.0.2:80"
+[[service.real]]
+address = "172.16.0.3:80"
+
+[[service]]
+name = "sticky-datagrams"
+protocol = "udp"
+address = "202.103.106.5:88"
+scheduler = "rr"
+persistence = 60
+one_packet = true
+[[service.real]]
+address = "172.16.0.2:80"
+[[service.real]]
+address = "172.16.0.3:80"
+"#;
+
 /// Index of the port towards the clients.
 pub(crate) const WAN: u16 = 0;
 /// Index of the port towards the reals.
@@ -90,6 +116,7 @@ pub(crate) fn machine(workers: u16, connections: u32) -> Machine {
     let mut machine = Machine::parse(MACHINE, "sluice.toml").unwrap_or_else(|error| panic!("{error}"));
     machine.dataplane.workers = (1..=workers).collect();
     machine.dataplane.connections = connections;
+    machine.dataplane.templates = connections;
     machine
 }
 
@@ -116,7 +143,7 @@ pub(crate) fn services(variant: usize) -> Services {
     if variant != 3 {
         rows.push(dns);
     }
-    let text: String = rows.iter().map(service_text).collect();
+    let text: String = rows.iter().map(service_text).chain([STICKY.to_owned()]).collect();
     Services::parse(&text, "services.toml").unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -155,6 +182,7 @@ impl Rig {
         let path_mtus = Arc::<PathMtus>::default();
         let accounts = Accounts::new(link.directory().reals.clone());
         let expected = Arc::new(Expected::new(setup::control_connections(&machine), accounts));
+        let templates = setup::templates(&machine, &link.directory());
         let pipelines = (0..workers)
             .map(|worker| {
                 let accounts = Accounts::new(link.directory().reals.clone());
@@ -168,6 +196,7 @@ impl Rig {
                     answer_rate: machine.dataplane.reject_rate,
                     path_mtus: path_mtus.clone(),
                     expected: Arc::clone(&expected),
+                    templates: Arc::clone(&templates),
                 };
                 let counters = Counters::of_worker(&link, worker, real.len() as u16).unwrap();
                 Pipeline::new(settings, table.unwrap().0, counters, publisher.tables(), link.directory(), 0)
