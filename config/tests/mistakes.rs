@@ -257,7 +257,7 @@ const MACHINE_MISTAKES: &[Mistake] = &[
     (
         "workers",
         "worker",
-        "[dataplane]: unknown key \"worker\", allowed main_lcore, workers, eal, connections, max_services, max_reals, \
+        "[dataplane]: unknown key \"worker\", allowed main_lcore, workers, eal, connections, templates, max_services, max_reals, \
       mbufs, idle, unmatched, reject_rate (sluice.toml:3)",
     ),
     (
