@@ -143,6 +143,7 @@ pub fn decode_request(line: &[u8]) -> Result<Request, Failure> {
         | Request::ServiceList
         | Request::Drops
         | Request::Ports
+        | Request::Settings
         | Request::Timeouts
         | Request::LvsServices
         | Request::LvsTimeouts => serde_json::from_slice::<Bare>(line).map(|_| request),

@@ -93,6 +93,11 @@ pub(super) enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// The settings in force, by the names and values of LVS's
+    Settings {
+        #[command(subcommand)]
+        command: Option<SettingsCommand>,
+    },
     /// The timeouts in force, in seconds
     Timeouts {
         #[command(subcommand)]
@@ -160,11 +165,21 @@ impl Filter {
 }
 
 #[derive(Debug, Subcommand)]
+pub(super) enum SettingsCommand {
+    /// Changes settings, at once
+    Set {
+        /// As drop_entry=1
+        #[arg(required = true, value_name = "KEY=NUMBER", value_parser = setting)]
+        settings: Vec<(String, u64)>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(super) enum TimeoutsCommand {
     /// Changes timeouts; existing connections follow with their next packet
     Set {
         /// As tcp_established=600
-        #[arg(required = true, value_name = "KEY=SECONDS", value_parser = timeout)]
+        #[arg(required = true, value_name = "KEY=SECONDS", value_parser = seconds)]
         timeouts: Vec<(String, u64)>,
     },
 }
@@ -173,9 +188,14 @@ fn endpoint(text: &str) -> Result<SocketAddrV4, String> {
     text.parse().map_err(|_| "allowed an IPv4 address and a port, as 10.0.0.1:80".to_owned())
 }
 
-fn timeout(text: &str) -> Result<(String, u64), String> {
+fn seconds(text: &str) -> Result<(String, u64), String> {
     let parts = text.split_once('=').and_then(|(key, seconds)| Some((key.to_owned(), seconds.parse().ok()?)));
     parts.ok_or_else(|| "allowed a key and whole seconds, as tcp_established=600".to_owned())
+}
+
+fn setting(text: &str) -> Result<(String, u64), String> {
+    let parts = text.split_once('=').and_then(|(key, value)| Some((key.to_owned(), value.parse().ok()?)));
+    parts.ok_or_else(|| "allowed a key and a whole number, as drop_entry=1".to_owned())
 }
 
 /// What a command means.
@@ -219,6 +239,10 @@ impl Command {
             }
             Self::Apply { file, dry_run } => apply(file, *dry_run)?,
             Self::Reload { dry_run } => Request::Reload { dry_run: *dry_run },
+            Self::Settings { command: None } => Request::Settings,
+            Self::Settings { command: Some(SettingsCommand::Set { settings }) } => {
+                Request::SettingsSet { settings: settings.iter().cloned().collect() }
+            }
             Self::Timeouts { command: None } => Request::Timeouts,
             Self::Timeouts { command: Some(TimeoutsCommand::Set { timeouts }) } => {
                 Request::TimeoutsSet { timeouts: timeouts.iter().cloned().collect() }

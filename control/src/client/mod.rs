@@ -9,8 +9,8 @@ mod show;
 mod table;
 
 use crate::protocol::{
-    Changed, ConnectionRow, Count, DEFAULT_SOCKET, Drops, Explained, GroupRow, PortRow, Request, ServiceRow, Status,
-    Totals, payload,
+    Changed, ConnectionRow, Count, DEFAULT_SOCKET, Drops, Explained, GroupRow, PortRow, Request, ServiceRow,
+    SettingRow, Status, Totals, payload,
 };
 use arguments::{Arguments, Format, Task};
 use clap::Parser;
@@ -154,6 +154,7 @@ fn ask(connection: &mut Connection, request: &Request, json: bool, out: &mut dyn
         Request::LvsServices | Request::LvsTimeouts | Request::LvsChange { .. } => {
             return json_result(connection, request, out);
         }
+        Request::Settings => show::settings(&connection.ask::<Vec<SettingRow>>(request)?, out)?,
         Request::Timeouts => show::timeouts(&connection.ask::<BTreeMap<String, u64>>(request)?, out)?,
         Request::Apply { .. } | Request::Reload { .. } => {
             show::changed(&connection.ask::<Changed>(request)?, true, out)?;
@@ -167,6 +168,7 @@ fn ask(connection: &mut Connection, request: &Request, json: bool, out: &mut dyn
         | Request::RealDrain { .. }
         | Request::GroupSet { .. }
         | Request::GroupRemove { .. }
+        | Request::SettingsSet { .. }
         | Request::TimeoutsSet { .. } => show::changed(&connection.ask::<Changed>(request)?, false, out)?,
     }
     Ok(())

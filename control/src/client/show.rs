@@ -2,8 +2,8 @@
 
 use super::table::{Table, bytes, counted, duration, known};
 use crate::protocol::{
-    Changed, ConnectionRow, Count, DataplaneStatus, Drops, GroupRow, PortRow, RealRow, ServiceRow, Status, Totals,
-    Traffic,
+    Changed, ConnectionRow, Count, DataplaneStatus, Drops, GroupRow, PortRow, RealRow, ServiceRow, SettingRow, Status,
+    Totals, Traffic,
 };
 use link::model::{Protocol, Timeouts};
 use std::collections::BTreeMap;
@@ -130,6 +130,7 @@ fn options(service: &ServiceRow) -> Option<String> {
         }
     }
     words.extend(service.helper.iter().map(|helper| format!("helper {helper}")));
+    words.extend(service.timeouts.iter().map(|(key, seconds)| format!("{key} {seconds} s")));
     (!words.is_empty()).then(|| words.join(", "))
 }
 
@@ -341,6 +342,15 @@ pub(super) fn timeouts(timeouts: &BTreeMap<String, u64>, out: &mut dyn Write) ->
     sorted.sort_by_key(|(key, _)| order.iter().position(|known| known == key).unwrap_or(order.len()));
     for (key, seconds) in sorted {
         table.row([key.clone(), seconds.to_string()]);
+    }
+    table.print(out)
+}
+
+/// In the order of the file, with what each may be.
+pub(super) fn settings(settings: &[SettingRow], out: &mut dyn Write) -> io::Result<()> {
+    let mut table = Table::new(&["SETTING", ">VALUE", ">DEFAULT", "ALLOWED"]);
+    for SettingRow { name, value, default, least, most } in settings {
+        table.row([name.clone(), value.to_string(), default.to_string(), format!("{least} to {most}")]);
     }
     table.print(out)
 }

@@ -8,6 +8,7 @@ use crate::protocol::{
 };
 use link::model::{ForwardMethod, Protocol, SchedulerKind};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::net::SocketAddrV4;
@@ -127,6 +128,7 @@ pub(super) fn sample(name: &str, traffic: Option<Traffic>) -> ServiceRow {
         one_packet: false,
         clamp_mss: false,
         helper: None,
+        timeouts: BTreeMap::new(),
         traffic,
         rates: None,
         reals: vec![real],
@@ -210,6 +212,7 @@ fn wrong_usage_is_exit_code_2_and_names_what_is_allowed() {
         (&["group", "set", "7"], "required"),
         (&["real", "set", "web", "10.0.0.3:80"], "required"),
         (&["timeouts", "set", "udp"], "allowed a key and whole seconds, as tcp_established=600"),
+        (&["settings", "set", "drop_entry"], "allowed a key and a whole number, as drop_entry=1"),
         (&["connection", "flush"], "Nothing was removed: give --protocol"),
         (&["connection", "flush", "--all", "--protocol", "udp"], "cannot be used with"),
         (&["frobnicate"], "unrecognized subcommand"),
@@ -276,6 +279,15 @@ fn commands_mean_their_requests() {
             r#"{"command":"group_set","number":7,"endpoints":["tcp 10.0.0.1:80","udp 10.0.0.1:0"]}"#,
         ),
         (&["group", "remove", "7"], r#"{"command":"group_remove","number":7}"#),
+        (&["settings"], r#"{"command":"settings"}"#),
+        (
+            &["settings", "set", "drop_entry=1", "secure_tcp=3"],
+            r#"{"command":"settings_set","settings":{"drop_entry":1,"secure_tcp":3}}"#,
+        ),
+        (
+            &["service", "set", "web", "--timeout", "udp=30", "--timeout", "tcp_close=0"],
+            r#"{"command":"service_set","service":"web","options":{"timeouts":{"tcp_close":0,"udp":30}}}"#,
+        ),
         (&["timeouts", "set", "udp=30"], r#"{"command":"timeouts_set","timeouts":{"udp":30}}"#),
     ] {
         assert_eq!(ran(vec![done(changed("Done."))], command).sent, want);

@@ -1,7 +1,7 @@
 //! The difference of two service tables in words. Pure.
 
 use config::{NamedService, Services};
-use link::model::{Group, RealServer, Service, ServiceKey, Timeouts};
+use link::model::{Group, RealServer, Service, ServiceKey};
 use std::collections::HashMap;
 use std::net::SocketAddrV4;
 
@@ -61,9 +61,7 @@ fn option_values(service: &Service) -> [(&'static str, String); 8] {
     let options = &service.options;
     let none = || "none".to_owned();
     let flags: Vec<_> = options.flags.names(options.scheduler).collect();
-    let own = Timeouts::default().entries().map(|(key, _)| key).into_iter().zip(options.timeouts.0);
-    let own: Vec<_> =
-        own.filter(|(_, seconds)| *seconds != 0).map(|(key, seconds)| format!("{key} {seconds}")).collect();
+    let own: Vec<_> = options.timeouts.given().map(|(key, seconds)| format!("{key} {seconds}")).collect();
     [
         ("scheduler", options.scheduler.to_string()),
         ("scheduler_flags", if flags.is_empty() { none() } else { flags.join(", ") }),

@@ -49,6 +49,7 @@ pub(super) async fn handle(daemon: &Daemon, request: Request, out: &mut Output) 
             out.end(explain(daemon, Flow { protocol, source, destination }).await).await
         }
         Request::GroupList => out.end(Ok(report::groups(&daemon.running()))).await,
+        Request::Settings => out.end(Ok(report::settings(daemon))).await,
         Request::Timeouts => {
             let timeouts: BTreeMap<_, _> = daemon.running().timeouts.entries().into_iter().collect();
             out.end(Ok(timeouts)).await
@@ -82,6 +83,7 @@ async fn change(daemon: &Daemon, request: Request) -> Result<Changed, Failure> {
             daemon.change(|services| running::set_group(services, number, &endpoints)).await
         }
         Request::GroupRemove { number } => daemon.change(|services| running::remove_group(services, number)).await,
+        Request::SettingsSet { settings } => daemon.change(|services| running::set_settings(services, &settings)).await,
         Request::TimeoutsSet { timeouts } => daemon.change(|services| running::set_timeouts(services, &timeouts)).await,
         Request::Apply { text, file, dry_run } => {
             let services = Services::parse(&text, &file).map_err(|error| Failure::refused(error.to_string()))?;

@@ -2,7 +2,9 @@
 
 use crate::protocol::{Failure, OptionChanges};
 use config::rules;
-use link::model::{Helper, Persistence, RealServer, SchedulerFlags, ServiceKey, ServiceOptions};
+use link::model::{
+    Helper, Persistence, RealServer, SchedulerFlags, ServiceKey, ServiceOptions, TimeoutOverrides, Timeouts,
+};
 use std::net::Ipv4Addr;
 
 /// The options of service `name` with `changes` made to `before`.
@@ -31,8 +33,24 @@ pub(super) fn changed(
             }
         };
     }
+    for (key, seconds) in &changes.timeouts {
+        set_timeout(name, &mut options.timeouts, key, *seconds)?;
+    }
     rules::check_service(key, &options).map_err(|broken| Failure::refused(format!("service {name:?}: {broken}.")))?;
     Ok(options)
+}
+
+/// One of a service's own timeouts; 0 seconds: it has none.
+fn set_timeout(name: &str, own: &mut TimeoutOverrides, key: &str, seconds: u64) -> Result<(), Failure> {
+    let entries = Timeouts::default().entries();
+    let Some(position) = entries.iter().position(|(known, _)| *known == key) else {
+        let known = entries.map(|(known, _)| known).join(", ");
+        return Err(Failure::usage(format!("service {name:?}: timeout {key:?} is not known, allowed: {known}.")));
+    };
+    let broken = |broken| Failure::refused(format!("service {name:?}: {broken}; or 0, as for all services."));
+    own.0[position] =
+        if seconds == 0 { 0 } else { rules::check_timeout(entries[position].0, seconds).map_err(broken)? };
+    Ok(())
 }
 
 fn flags_of(name: &str, flags: &[String], options: &ServiceOptions) -> Result<SchedulerFlags, Failure> {
@@ -83,6 +101,7 @@ pub(super) fn described(options: &ServiceOptions, key: &ServiceKey) -> String {
     if options.helper != Helper::by_port(key) {
         words.push(format!("helper {}", options.helper.map_or("none", Helper::name)));
     }
+    words.extend(options.timeouts.given().map(|(key, seconds)| format!("{key} {seconds} s")));
     words.iter().map(|word| format!(", {word}")).collect()
 }
 

@@ -6,13 +6,13 @@ use super::session::SessionError;
 use super::state::Daemon;
 use crate::protocol::{
     DataplaneStatus, DropRow, Drops, Explained, ExplainedConnection, ExplainedHop, ExplainedReal, ExplainedService,
-    Failure, GroupRow, Outcome, PortRow, RealRow, ServiceRow, Status, Totals, WorkerRow,
+    Failure, GroupRow, Outcome, PortRow, RealRow, ServiceRow, SettingRow, Status, Totals, WorkerRow,
 };
 use config::{NamedService, Services};
 use link::counters::WorkerTotals;
 use link::directory::RealState;
 use link::message::{self, Explanation, Flow};
-use link::model::{Group, ServiceKey};
+use link::model::{Group, ServiceKey, Setting};
 use link::{DropReason, RealReport, RefusalReport, ServiceReport, View, Viewer};
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -148,6 +148,7 @@ pub(super) fn service(
         one_packet: options.one_packet,
         clamp_mss: options.clamp_mss,
         helper: options.helper.map(|helper| helper.to_string()),
+        timeouts: options.timeouts.given().map(|(key, seconds)| (key.to_owned(), seconds.into())).collect(),
         traffic: report.map(|report| traffic(&report.totals)),
         rates: report.map(|report| meters.service(report).1),
         reals,
@@ -193,6 +194,7 @@ fn worker(index: Option<u16>, totals: &WorkerTotals) -> WorkerRow {
         dropped: totals.dropped_total(),
         connections_created: totals.connections_created,
         connections_expired: totals.connections_expired,
+        connections_evicted: totals.connections_evicted,
         connections: totals.connections,
         handed_off: totals.handed_off,
         busy_cycles: totals.busy_cycles,
@@ -203,6 +205,26 @@ fn worker(index: Option<u16>, totals: &WorkerTotals) -> WorkerRow {
         helper_refused: totals.helper_refused,
         helper_exhausted: totals.helper_exhausted,
     }
+}
+
+/// The settings in force, in the order of the file. A mode that looks at the pressure shows by its number whether there
+/// is any on some worker, as in the reference.
+pub(super) fn settings(daemon: &Daemon) -> Vec<SettingRow> {
+    let presses = |view: &View| view.workers().iter().any(|worker| worker.pressure != 0);
+    let pressure = daemon.session.view(presses).unwrap_or(false);
+    let shown = |name: &str, value| match (name, value) {
+        ("secure_tcp" | "drop_entry" | "drop_packet", 1 | 2) => 1 + u32::from(pressure),
+        _ => value,
+    };
+    let settings = daemon.running().settings;
+    let row = |(setting, value): (&Setting, u32)| SettingRow {
+        name: setting.name.to_owned(),
+        value: shown(setting.name, value),
+        default: setting.default,
+        least: setting.least,
+        most: setting.most,
+    };
+    settings.entries().map(row).collect()
 }
 
 /// Where packets ended.

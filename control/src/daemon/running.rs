@@ -7,7 +7,7 @@ use crate::protocol::{Failure, OptionChanges, RealChange, ServiceAdd};
 use config::{NamedService, Services, rules};
 use link::model::{
     ForwardMethod, Group, Helper, RealServer, SchedulerFlags, SchedulerKind, Service, ServiceEndpoint, ServiceKey,
-    ServiceOptions, Timeouts,
+    ServiceOptions, Settings, Timeouts,
 };
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
@@ -213,6 +213,30 @@ pub fn set_timeouts(running: &mut Services, wanted: &BTreeMap<String, u64>) -> R
     running.timeouts = Timeouts::from_seconds(seconds);
     let set: Vec<_> = wanted.iter().map(|(key, seconds)| format!("{key} {seconds} s")).collect();
     Ok(format!("Set timeouts: {}.", set.join(", ")))
+}
+
+/// Changes settings, by the keys of `[settings]`.
+///
+/// # Errors
+/// Usage: an unknown key, or none. Refused: a value out of range.
+pub fn set_settings(running: &mut Services, wanted: &BTreeMap<String, u64>) -> Result<String, Failure> {
+    if wanted.is_empty() {
+        return Err(Failure::usage("settings: nothing to change; give at least one, as drop_entry=1."));
+    }
+    if let Some(unknown) = wanted.keys().find(|key| Settings::ALL.iter().all(|known| known.name != *key)) {
+        let known = Settings::ALL.map(|setting| setting.name).join(", ");
+        return Err(Failure::usage(format!("settings: key {unknown:?} is not known, allowed: {known}.")));
+    }
+    let mut values = running.settings.values();
+    for (setting, value) in Settings::ALL.iter().zip(&mut values) {
+        if let Some(given) = wanted.get(setting.name) {
+            let broken = |broken| Failure::refused(format!("settings: {broken}."));
+            *value = rules::check_setting(setting, *given).map_err(broken)?;
+        }
+    }
+    running.settings = Settings::from_values(values);
+    let set: Vec<_> = wanted.iter().map(|(key, value)| format!("{key} {value}")).collect();
+    Ok(format!("Set settings: {}.", set.join(", ")))
 }
 
 /// The service of this name.

@@ -147,6 +147,44 @@ fn a_real_is_set_drained_and_removed() {
 }
 
 #[test]
+fn settings_are_set_by_key() {
+    let wanted = |key: &str, value| BTreeMap::from([(key.to_owned(), value)]);
+    let (message, lines) = done(|table| set_settings(table, &wanted("drop_entry", 3)));
+    assert_eq!(message, "Set settings: drop_entry 3.");
+    assert_eq!(lines, ["~ setting drop_entry: 0 -> 3"]);
+    let (code, message) = refused(|table| set_settings(table, &wanted("drop_entry", 4)));
+    assert_eq!(code, Code::Refused);
+    assert!(message.starts_with("settings: drop_entry 4, allowed 0 to 3"), "{message}");
+    let (code, message) = refused(|table| set_settings(table, &wanted("backup_only", 1)));
+    assert_eq!(code, Code::Usage);
+    assert!(message.starts_with("settings: key \"backup_only\" is not known, allowed: sloppy_tcp, "), "{message}");
+    assert_eq!(refused(|table| set_settings(table, &BTreeMap::new())).0, Code::Usage);
+}
+
+#[test]
+fn a_service_has_timeouts_of_its_own_until_they_are_set_to_0() {
+    let own = |key: &str, seconds| OptionChanges { timeouts: BTreeMap::from([(key.to_owned(), seconds)]), ..none() };
+    let set = |table: &mut Services, key, seconds| set_service(table, "web", None, None, &own(key, seconds));
+    let (message, lines) = done(|table| set(table, "udp", 30));
+    assert_eq!(message, "Set service web: wrr, nat, udp 30 s.");
+    assert_eq!(lines, ["~ service web: timeouts none -> udp 30"]);
+    let (message, _) = done(|table| {
+        set(table, "udp", 30)?;
+        set(table, "tcp_close", 5)
+    });
+    assert_eq!(message, "Set service web: wrr, nat, tcp_close 5 s, udp 30 s.");
+    let (_, lines) = done(|table| {
+        set(table, "udp", 30)?;
+        set(table, "udp", 0)
+    });
+    assert_eq!(lines, Vec::<String>::new());
+    let (code, message) = refused(|table| set(table, "udp", 2_678_401));
+    assert_eq!(code, Code::Refused);
+    assert!(message.starts_with("service \"web\": udp 2678401, allowed 1 to 2678400"), "{message}");
+    assert_eq!(refused(|table| set(table, "sctp", 5)).0, Code::Usage);
+}
+
+#[test]
 fn timeouts_are_set_by_key() {
     let wanted = |key: &str, seconds| BTreeMap::from([(key.to_owned(), seconds)]);
     let (message, lines) = done(|table| set_timeouts(table, &wanted("udp", 30)));

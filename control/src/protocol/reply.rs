@@ -4,6 +4,7 @@ use super::{Rates, text};
 use link::message::ConnectionState;
 use link::model::{ForwardMethod, MacAddress, Protocol, SchedulerKind};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// How the director is.
@@ -109,6 +110,9 @@ pub struct ServiceRow {
     /// Reads the payload: `ftp`; absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub helper: Option<String>,
+    /// Timeouts of its own, in seconds by key; absent: none, all are the general ones.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub timeouts: BTreeMap<String, u64>,
     /// Sum over its reals, those removed too; `None`: the dataplane has no such service or is not running.
     pub traffic: Option<Traffic>,
     /// What is estimated of that in a second; `None` as `traffic`.
@@ -255,6 +259,8 @@ pub struct WorkerRow {
     pub connections_created: u64,
     /// Connections removed because they ended or timed out.
     pub connections_expired: u64,
+    /// Of these, those removed before their time, by `drop_entry` or to make room in a full table.
+    pub connections_evicted: u64,
     /// Connections now.
     pub connections: u64,
     /// Packets handed to the worker that owns their connection.
@@ -273,6 +279,21 @@ pub struct WorkerRow {
     pub helper_refused: u64,
     /// Control connections left without their helper.
     pub helper_exhausted: u64,
+}
+
+/// A setting.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingRow {
+    /// Its key in `[settings]`.
+    pub name: String,
+    /// Its value. Of the automatic modes 1 and 2 it is 2 while a worker is under pressure, else 1, as in LVS.
+    pub value: u32,
+    /// The value it has if nobody sets it.
+    pub default: u32,
+    /// The smallest value.
+    pub least: u32,
+    /// The largest value.
+    pub most: u32,
 }
 
 /// Where packets ended, all workers, since the dataplane started.

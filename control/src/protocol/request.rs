@@ -116,6 +116,13 @@ pub enum Request {
     },
     /// The timeouts in force, in seconds: an object with the twelve keys of `[timeouts]` as the result.
     Timeouts,
+    /// The settings in force: a list of [`super::SettingRow`] as the result.
+    Settings,
+    /// Changes settings; those left out stay: [`super::Changed`].
+    SettingsSet {
+        /// Key of `[settings]` to value.
+        settings: BTreeMap<String, u64>,
+    },
     /// Changes timeouts; those left out stay: [`super::Changed`].
     TimeoutsSet {
         /// Key of `[timeouts]` to seconds.
@@ -159,6 +166,9 @@ pub struct OptionChanges {
     /// `ftp` or `none`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub helper: Option<String>,
+    /// Timeouts of its own, key of `[timeouts]` to seconds; 0: as for all services. Those left out stay.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub timeouts: BTreeMap<String, u64>,
 }
 
 /// A real, and what is said of it.

@@ -50,6 +50,8 @@ fn one_of_each() -> Vec<Request> {
         Request::Explain { protocol: Protocol::Udp, source: address, destination: address },
         Request::Apply { text: "[timeouts]\n".to_owned(), file: "a \"file\"".to_owned(), dry_run: true },
         Request::Reload { dry_run: false },
+        Request::Settings,
+        Request::SettingsSet { settings: BTreeMap::from([("drop_entry".to_owned(), 3)]) },
         Request::Timeouts,
         Request::TimeoutsSet { timeouts: BTreeMap::from([("udp".to_owned(), 30)]) },
         Request::LvsChange { changes: vec![LvsChange::Clear, LvsChange::Zero { service: Some(key) }] },

@@ -253,6 +253,12 @@ impl Connection {
         self.in_packets.load(Ordering::Relaxed)
     }
 
+    /// Which of the place's owners it is: no later connection there has the number, for 2^31 of them. Never odd.
+    #[inline]
+    pub(super) fn incarnation(&self) -> u32 {
+        self.sequence.load(Ordering::Relaxed)
+    }
+
     /// Owner only: a packet passed.
     #[inline]
     pub(super) fn touch(&self, now: u64) {

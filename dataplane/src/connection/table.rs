@@ -5,9 +5,10 @@
 use super::accounts::Accounts;
 use super::entry::{Connection, Identity};
 use super::eviction::Eviction;
+use super::positions::{Lapsed, Positions};
 use super::shared::Position;
 use super::template::Templates;
-use super::timer::Wheel;
+use super::timer::{TICK_MS, Wheel};
 use crate::clock::Milliseconds;
 use crate::helper::Helpers;
 use link::message::ConnectionState;
@@ -50,6 +51,7 @@ pub struct ConnectionTable {
     store: Store,
     wheel: Wheel,
     pub(super) eviction: Eviction,
+    positions: Positions,
 }
 
 /// All but the timers, so that a timer that fires may change it.
@@ -85,7 +87,8 @@ impl ConnectionTable {
         let slab: Slab = (0..capacity).map(|_| Connection::free()).collect();
         let free = (0..capacity).rev().collect();
         let store = Store { hash, slab, free, accounts, released: 0, helpers: Helpers::none(), templates: None, now };
-        Ok((Self { store, wheel: Wheel::new(capacity, now), eviction: Eviction::default() }, reader))
+        let (eviction, positions) = (Eviction::default(), Positions::new(capacity));
+        Ok((Self { store, wheel: Wheel::new(capacity, now), eviction, positions }, reader))
     }
 
     /// Where the connections' templates are.
@@ -224,9 +227,28 @@ impl ConnectionTable {
         }
     }
 
+    /// Whether established connections that expire are kept for [`ConnectionTable::take_lapsed`]: those whose position
+    /// was noted.
+    pub fn keep_lapsed(&mut self, keep: bool) {
+        self.positions.set_on(keep);
+    }
+
+    /// A client's segment has brought its connection up to `next`, and expects `expected`.
+    pub fn note_position(&mut self, index: u32, next: u32, expected: u32) {
+        if let Some(connection) = self.store.slab.get(index as usize) {
+            self.positions.note(index, connection, next, expected);
+        }
+    }
+
+    /// A connection that expired while it was established.
+    #[inline]
+    pub fn take_lapsed(&mut self) -> Option<Lapsed> {
+        self.positions.take()
+    }
+
     /// Removes connections whose time is up; looks at no more than `budget` timers.
     pub fn expire(&mut self, now: Milliseconds, budget: usize) {
-        let store = &mut self.store;
+        let (store, positions) = (&mut self.store, &mut self.positions);
         store.now = now;
         self.wheel.expire(now, budget, |index| {
             let entry = store.slab.get(index as usize).filter(|entry| entry.is_live())?;
@@ -238,6 +260,9 @@ impl ConnectionTable {
                 entry.set_timeout(HELD_AGAIN);
                 entry.touch(now);
                 return Some(now + u64::from(HELD_AGAIN));
+            }
+            if entry.state() == ConnectionState::Established && !positions.lapse(index, entry) {
+                return Some(now + TICK_MS);
             }
             store.release(index);
             None

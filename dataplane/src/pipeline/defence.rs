@@ -20,6 +20,8 @@ const LOOKS_PER_TIMER: usize = 4;
 pub(super) struct Defence {
     /// The TCP tables in use.
     pub(super) rules: Rules,
+    /// `reset_on_expiry` is on: where connections are is noted with each packet of a client.
+    pub(super) notes_positions: bool,
     /// The table is nearly full.
     pressure: bool,
     /// `drop_entry` is on.
@@ -112,6 +114,8 @@ impl Pipeline {
             (self.defence.owed, self.defence.counted_to) = (0, self.now);
         }
         self.defence.evicts = evicts;
+        self.defence.notes_positions = settings.reset_on_expiry != 0;
+        self.connections.keep_lapsed(settings.reset_on_expiry != 0);
         self.counters.worker.pressure.set(pressure.into());
     }
 

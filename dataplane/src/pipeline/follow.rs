@@ -38,6 +38,9 @@ impl Pipeline {
         connection.count_inbound();
         self.count_inbound(identity.real_slot, flow);
         let is_helped = connection.is_helped();
+        if self.defence.notes_positions {
+            self.note_position(found.index, flow, mbuf);
+        }
         let state = self.after(flow, Direction::of_inbound(identity.method), state);
         self.enter_state(found.index, state, timeouts);
         if is_helped && let Err(refused) = self.help_request(found.index, flow, mbuf) {

@@ -19,6 +19,7 @@ mod options;
 mod output;
 mod parse;
 mod persistence;
+mod reset;
 mod scheduled_error;
 mod stray;
 mod unresolved;

@@ -296,6 +296,7 @@ impl<'a> Replay<'a> {
         self.pipeline.set_time(now);
         self.pipeline.expire(usize::MAX);
         let mut sent = Sent { pools: self.pools, frames: std::mem::take(&mut self.meanwhile) };
+        self.pipeline.send_resets(&mut sent);
         self.pipeline.expire_fragments(fragment::SETS, &mut sent);
         self.meanwhile = sent.frames;
         self.publisher.reclaim(now);

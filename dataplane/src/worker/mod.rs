@@ -69,6 +69,7 @@ impl Worker {
             self.pipeline.expire_fragments(1, &mut self.exits);
             self.exits.flush();
             self.pipeline.expire(EXPIRE_BUDGET);
+            self.pipeline.send_resets(&mut self.exits);
             flush.step(&self.mailbox.flush, self.pipeline.connections());
             self.mailbox.peek.step(&self.pipeline);
             empty_rounds = if packets == 0 { empty_rounds.saturating_add(1) } else { 0 };

@@ -68,6 +68,7 @@ impl Workers {
         pipeline.expire_fragments(1, exits);
         exits.flush();
         pipeline.expire(64);
+        pipeline.send_resets(exits);
         while self.wishes[worker].pop().is_ok() {}
     }
 
@@ -100,7 +101,7 @@ impl Workers {
     /// Every packet ends in exactly one place.
     pub(crate) fn assert_conserved(&self) -> WorkerTotals {
         let totals = self.rig.totals();
-        let came = totals.received + self.from_kernel + totals.fragments_created;
+        let came = totals.received + self.from_kernel + totals.fragments_created + totals.resets_created;
         let kept = totals.fragments_reassembled + totals.fragments_held;
         let went = totals.transmitted + self.to_kernel + totals.dropped_total();
         assert_eq!(came, went + kept, "from kernel {}, to kernel {}, {totals:#?}", self.from_kernel, self.to_kernel);

@@ -101,6 +101,12 @@ impl TimeoutOverrides {
         self.0.iter().all(|seconds| *seconds == 0)
     }
 
+    /// Config key and seconds of those that it overrides.
+    pub fn given(&self) -> impl Iterator<Item = (&'static str, u32)> {
+        let keys = Timeouts::default().entries().map(|(key, _)| key);
+        keys.into_iter().zip(self.0).filter(|(_, seconds)| *seconds != 0)
+    }
+
     /// The timeouts of the service, where `general` holds for all.
     pub fn over(&self, general: &Timeouts) -> Timeouts {
         let mut seconds = general.entries().map(|(_, seconds)| seconds);

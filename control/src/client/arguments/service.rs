@@ -1,6 +1,6 @@
 //! The arguments of `sluice service`, `sluice real` and `sluice group`.
 
-use super::endpoint;
+use super::{endpoint, seconds};
 use crate::protocol::{OptionChanges, RealChange, Request, ServiceAdd};
 use clap::{Args, Subcommand};
 use link::model::{ForwardMethod, Protocol, SchedulerKind};
@@ -79,6 +79,9 @@ pub(in crate::client) struct Options {
     /// Reads and rewrites the payload (NAT): ftp or none
     #[arg(long, group = "change")]
     helper: Option<String>,
+    /// A timeout of its own, as tcp_established=3600; 0: as for all services. May be given several times
+    #[arg(long = "timeout", group = "change", value_name = "KEY=SECONDS", value_parser = seconds)]
+    timeouts: Vec<(String, u64)>,
 }
 
 impl Options {
@@ -91,6 +94,7 @@ impl Options {
             one_packet: self.one_packet,
             clamp_mss: self.clamp_mss,
             helper: self.helper.clone(),
+            timeouts: self.timeouts.iter().cloned().collect(),
         }
     }
 }

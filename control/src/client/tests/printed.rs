@@ -5,7 +5,7 @@ use crate::client::DONE;
 use crate::client::table::{bytes, duration};
 use crate::protocol::{
     ConnectionRow, Count, DataplaneStatus, DropRow, Drops, Explained, ExplainedConnection, ExplainedHop, ExplainedReal,
-    ExplainedService, Outcome, PortRow, Status, Totals, Traffic,
+    ExplainedService, Outcome, PortRow, SettingRow, Status, Totals, Traffic,
 };
 use link::message::ConnectionState;
 use link::model::{ForwardMethod, MacAddress, Protocol, SchedulerKind, Timeouts};
@@ -75,6 +75,13 @@ WORKER  RECEIVED  TRANSMITTED  TO KERNEL  DROPPED  CONNECTIONS  CREATED  EXPIRED
     let json: serde_json::Value = serde_json::from_str(&ran(lines, &["stats", "--format", "json"]).out).expect("JSON");
     assert_eq!(json["services"][0]["traffic"]["in_bytes"], 71_234);
     assert_eq!(json["totals"]["workers"][0]["received"], 5);
+}
+
+#[test]
+fn settings_are_printed_with_what_they_may_be() {
+    let row = SettingRow { name: "drop_entry".to_owned(), value: 2, default: 0, least: 0, most: 3 };
+    let out = ran(vec![done(vec![row])], &["settings"]).out;
+    assert_eq!(out, "SETTING     VALUE  DEFAULT  ALLOWED\ndrop_entry      2        0  0 to 3\n");
 }
 
 #[test]

@@ -1,0 +1,105 @@
+//! `reset_on_expiry`: when an established connection has idled too long and is forgotten, both its ends are told by a
+//! RST, instead of finding out with their next packet.
+
+use super::Pipeline;
+use super::forward::packet;
+use super::output::{Fate, Output};
+use super::parse::{Flow, IPV4_OFFSET};
+use crate::connection::{Endpoint, Identity, Lapsed};
+use link::model::Protocol;
+use rte_rs::Mbuf;
+use std::net::Ipv4Addr;
+use wire::ipv4::{self, DONT_FRAGMENT, protocol};
+use wire::tcp::{self, Flags, Tcp};
+
+const TTL: u8 = 64;
+const LENGTH: usize = ipv4::HEADER_LEN + tcp::HEADER_LEN;
+
+impl Pipeline {
+    /// What a client's segment tells of where its connection is.
+    #[cold]
+    pub(super) fn note_position(&mut self, index: u32, flow: &Flow, mbuf: &Mbuf) {
+        if flow.protocol != Protocol::Tcp {
+            return;
+        }
+        let segment = packet(mbuf).get(usize::from(flow.header_len)..).and_then(|bytes| Tcp::parse(bytes).ok());
+        if let Some(segment) = segment.filter(|segment| segment.flags().ack() && !segment.flags().rst()) {
+            let next = segment.sequence().wrapping_add(segment.sequence_len());
+            self.connections.note_position(index, next, segment.acknowledgment());
+        }
+    }
+
+    /// Tells both ends of the connections that expired. Their number is bounded by the table.
+    #[inline]
+    pub fn send_resets<O: Output>(&mut self, out: &mut O) {
+        while let Some(lapsed) = self.connections.take_lapsed() {
+            self.reset_client(&lapsed, out);
+            self.reset_real(&lapsed, out);
+        }
+    }
+
+    fn reset_client<O: Output>(&mut self, lapsed: &Lapsed, out: &mut O) {
+        let Identity { client, service, .. } = lapsed.identity;
+        let segment = segment(service, client, lapsed.position.to_client, lapsed.position.to_real);
+        let Some(mut mbuf) = out.new_mbuf() else { return };
+        if let Fate::Forward { port } = self.forward_answer(Some(&segment), &mut mbuf, out) {
+            self.counters.worker.resets_created.add(1);
+            out.transmit(port, mbuf);
+        }
+    }
+
+    /// As a packet of the client, which takes the way of its connection.
+    fn reset_real<O: Output>(&mut self, lapsed: &Lapsed, out: &mut O) {
+        let identity = &lapsed.identity;
+        let has_way = self.tables.way(identity.real_slot).is_some_and(|way| way.hop.is_ok());
+        let Some(mut mbuf) = out.new_mbuf().filter(|_| has_way) else { return };
+        let segment = segment(identity.client, identity.service, lapsed.position.to_real, lapsed.position.to_client);
+        let Some(frame) = mbuf.append(IPV4_OFFSET + LENGTH) else { return };
+        if let Some(room) = frame.get_mut(IPV4_OFFSET..) {
+            room.copy_from_slice(&segment);
+        }
+        let flow = Flow {
+            source: identity.client,
+            destination: identity.service,
+            length: LENGTH as u16,
+            header_len: ipv4::HEADER_LEN as u8,
+            tcp_flags: (Flags::RST | Flags::ACK).0,
+            protocol: Protocol::Tcp,
+        };
+        if let Fate::Forward { port } = self.forward_to_real(identity, &flow, &mut mbuf, out) {
+            self.counters.worker.resets_created.add(1);
+            out.transmit(port, mbuf);
+        }
+    }
+}
+
+/// A RST with these numbers, as an IPv4 packet.
+fn segment(from: Endpoint, to: Endpoint, sequence: u32, acknowledgment: u32) -> [u8; LENGTH] {
+    let (source, destination) = (Ipv4Addr::from_bits(from.address), Ipv4Addr::from_bits(to.address));
+    let header = ipv4::Header {
+        tos: 0,
+        total_len: LENGTH as u16,
+        identification: 0,
+        flags_and_offset: DONT_FRAGMENT,
+        ttl: TTL,
+        protocol: protocol::TCP,
+        source,
+        destination,
+    };
+    let reset = tcp::Header {
+        source_port: from.port,
+        destination_port: to.port,
+        sequence,
+        acknowledgment,
+        flags: Flags::RST | Flags::ACK,
+        window: 0,
+    };
+    let mut packet = [0; LENGTH];
+    let (network, transport) = packet.split_at_mut(ipv4::HEADER_LEN);
+    network.copy_from_slice(&header.emit());
+    transport.copy_from_slice(&reset.emit());
+    if let Ok(mut segment) = Tcp::parse(transport) {
+        segment.fill_checksum(source, destination);
+    }
+    packet
+}
