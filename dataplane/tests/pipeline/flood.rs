@@ -22,7 +22,7 @@ fn send(rig: &mut Rig, out: &mut Kept, pool: &Mempool, port: u16, frame: &Frame)
 }
 
 /// A client's whole handshake, through NAT, in a round of its own; false if a packet of it did not pass.
-fn connect(rig: &mut Rig, out: &mut Kept, pool: &Mempool, client: u16) -> bool {
+pub(crate) fn connect(rig: &mut Rig, out: &mut Kept, pool: &Mempool, client: u16) -> bool {
     rig.pipelines[0].expire(64);
     let passed = |verdict| matches!(verdict, Verdict::Forwarded { .. });
     let mut real = None;

@@ -7,6 +7,7 @@ mod fragments;
 mod helpers;
 mod persistence;
 mod reasons;
+mod resets;
 mod rig;
 mod traffic;
 mod workers;
