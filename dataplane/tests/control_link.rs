@@ -1,6 +1,7 @@
 //! The dataplane's side of the link under a control that reads slowly, or goes away: lists, table changes and flushes
 //! of real connection tables, no packets.
 
+use dataplane::connection::template::{TemplateKey, TemplateReal};
 use dataplane::connection::{Accounts, ConnectionTable, Endpoint, Identity, Templates};
 use dataplane::control_link::{ControlLink, Outside};
 use dataplane::explain::WorkerView;
@@ -22,6 +23,7 @@ struct Site {
     served: ControlLink,
     control: link::ControlLink,
     mailbox: Arc<Mailbox>,
+    templates: Arc<Templates>,
     table: ConnectionTable,
     _folder: TempDir,
 }
@@ -43,13 +45,14 @@ impl Site {
         let interfaces = vec![PortInterface { mac: [2, 0, 0, 0, 0, 1], mtu: 1500, addresses: vec![] }];
         let publisher = Publisher::new(interfaces, link.directory(), 0);
         let mailbox = Arc::new(Mailbox::default());
-        let mut outside = Outside::new(Arc::new(Templates::new(64, link.directory().reals.clone())));
+        let templates = Arc::new(Templates::new(64, link.directory().reals.clone()));
+        let mut outside = Outside::new(Arc::clone(&templates));
         outside.views.push(WorkerView { slab: table.slab(), reader });
         outside.mailboxes.push(Arc::clone(&mailbox));
         let limits = Limits { rows: 100, services: 8, reals: 8, ports: 1 };
         let served = ControlLink::new(link, Assembler::new(limits), publisher, outside, config::Unmatched::Reject);
         let control = link::ControlLink::attach(&path).expect("attached");
-        let mut site = Self { served, control, mailbox, table, _folder: folder };
+        let mut site = Self { served, control, mailbox, templates, table, _folder: folder };
         site.control.send(&Request::Hello { pid: 1 }).expect("room");
         site.served.step(0);
         assert!(matches!(site.receive(), Some(Reply::Welcome { .. })));
@@ -164,4 +167,43 @@ fn two_flushes_at_once_each_get_their_own_count() {
         }
     }
     assert_eq!(counts, [1, u64::from(CONNECTIONS) - 1]);
+}
+
+/// A client with a template whose connection is over.
+fn remember(site: &Site, client: u32, timeout: u32) {
+    let key = TemplateKey { protocol: Some(Protocol::Udp), client, service: 0xca67_6a05, port: 53 };
+    let end = Endpoint { address: 0xac10_0003, port: 53 };
+    let real = TemplateReal { slot: 0, generation: 1, end, method: ForwardMethod::Direct };
+    let made = site.templates.remember(&key, &real, timeout, 0, |_| true).expect("room");
+    site.templates.release(made.position, 0);
+}
+
+#[test]
+fn templates_are_listed_after_the_connections_flushed_with_them_and_swept_when_their_time_is_up() {
+    let mut site = Site::new();
+    let mut worker = FlushProgress::default();
+    for client in [0x0a01_0001, 0x0a01_0002] {
+        remember(&site, client, 60_000);
+    }
+    remember(&site, 0x0a01_0003, 100);
+    let one = ConnectionFilter { client: Some([10, 1, 0, 1].into()), ..ConnectionFilter::default() };
+    site.control.send(&Request::Connections(one)).expect("room");
+    while site.served.step(0) {}
+    let Some(Reply::Connection(row)) = site.receive() else { panic!("no row") };
+    assert_eq!((row.state_name(), row.client.to_string().as_str()), ("NONE", "10.1.0.1:0"));
+    assert_eq!(site.receive(), Some(Reply::End { count: 1 }));
+    site.control.send(&Request::Flush(one)).expect("room");
+    let end = loop {
+        site.served.step(0);
+        worker.step(&site.mailbox.flush, &mut site.table);
+        if let Some(end) = site.receive() {
+            break end;
+        }
+    };
+    assert_eq!((end, site.templates.len()), (Reply::End { count: 1 }, 2));
+    // The sweep is a part of each step of the main lcore.
+    for _ in 0..site.templates.buckets() {
+        site.served.step(1_000);
+    }
+    assert_eq!((site.templates.len(), site.table.len()), (1, CONNECTIONS as usize), "others stay");
 }

@@ -55,7 +55,13 @@ fn packet_path_does_not_allocate() {
     let pool = rig::start(8191);
     let mut workers = Workers::new(Rig::new(1, rig::machine(2, 2_000)), &pool, Rings::default());
     let every_kind = traffic::all(&[1000, 1001, 1002, 1003]);
-    let new_flows = vec![(WAN, traffic::tcp(1, 80).syn().bytes()), (WAN, traffic::udp(1, 53).bytes())];
+    // To services with and without persistence, and by one-packet scheduling.
+    let new_flows = vec![
+        (WAN, traffic::tcp(1, 80).syn().bytes()),
+        (WAN, traffic::udp(1, 53).bytes()),
+        (WAN, traffic::tcp(1, 88).syn().bytes()),
+        (WAN, traffic::udp(1, 88).bytes()),
+    ];
     let mut sources = [
         Source::new(WAN, every_kind.clone(), None),
         Source::new(LAN, every_kind, None),
