@@ -49,7 +49,13 @@ impl Publisher {
     /// # Errors
     /// When a key stands twice or the slots do not suffice.
     pub fn apply_services(&mut self, generation: u64, wanted: &model::ServiceTable, now: u64) -> Result<(), Refusal> {
-        let assignment = self.slots.assign(wanted, now)?;
+        let mut assigned = self.slots.assign(wanted, now);
+        if matches!(assigned, Err(Refusal::TooManyReals | Refusal::TooManyServices)) {
+            let after = service::RECLAIM_IN_NEED_AFTER_MS;
+            service::directory::reclaim(&self.directory, &mut self.slots, now, after);
+            assigned = self.slots.assign(wanted, now);
+        }
+        let assignment = assigned?;
         let current = self.tables();
         let services = ServiceTable::build(generation, wanted, &assignment, &self.slots, &current.services);
         {
@@ -74,7 +80,7 @@ impl Publisher {
     /// Frees the slots of removed reals whose connections are gone, and what [`Publisher::settle`] does.
     pub fn reclaim(&mut self, now: u64) {
         self.settle();
-        service::directory::reclaim(&self.directory, &mut self.slots, now);
+        service::directory::reclaim(&self.directory, &mut self.slots, now, service::RECLAIM_AFTER_MS);
     }
 
     /// Frees the versions that no worker can see or holds any more; true when none but the newest can be seen.

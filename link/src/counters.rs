@@ -102,6 +102,14 @@ macro_rules! counters {
                 })*
             }
 
+            /// What `other` lacks, counter by counter, wrapping: added to it, it gives this.
+            pub fn less(&self, other: &Self) -> Self {
+                Self {
+                    $($name: self.$name.wrapping_sub(other.$name),)+
+                    $($array: std::array::from_fn(|index| self.$array[index].wrapping_sub(other.$array[index])),)*
+                }
+            }
+
             /// What came since `earlier`, counter by counter; 0 where `earlier` is ahead.
             pub fn since(&self, earlier: &Self) -> Self {
                 Self {

@@ -76,6 +76,8 @@ pub struct Newcomer {
 pub struct Choice<'a, L> {
     /// The service's slot.
     pub service: u32,
+    /// Where its round robin begins.
+    pub start: Start,
     /// Its reals, newest first.
     pub candidates: &'a [Candidate],
     /// How loaded they are.
@@ -180,6 +182,13 @@ impl Cursor {
     pub fn has_started(&self) -> bool {
         self.started
     }
+}
+
+/// Where a round robin of a service begins, on a worker that has not scheduled for it: where the reference's would
+/// stand by now without a connection. Kept with the service, since it depends on how its reals came to be there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Start {
+    threshold: u32,
 }
 
 /// What one worker's schedulers remember apart from cursors. Allocated once.
@@ -319,6 +328,29 @@ impl Scheduler {
         }
     }
 
+    /// The start of a new service, whose candidates were added one by one.
+    pub fn first_start(&self, candidates: &[Candidate]) -> Start {
+        match self {
+            Self::WeightedRoundRobin(_) => Start { threshold: wrr::first_threshold(candidates) },
+            _ => Start::default(),
+        }
+    }
+
+    /// The start of a service that had another scheduler before, and candidates.
+    pub fn start_after_another(&self) -> Start {
+        match self {
+            Self::WeightedRoundRobin(steps) => Start { threshold: wrr::threshold_of_change(steps) },
+            _ => Start::default(),
+        }
+    }
+
+    /// The start after a change of the candidates.
+    pub fn carry_start_over(&self, start: Start, change: &Change<impl Fn(u32) -> bool, impl Fn(u32) -> bool>) -> Start {
+        let mut cursor = Cursor { next: 0, threshold: start.threshold, started: true };
+        self.carry_over(&mut cursor, change);
+        Start { threshold: cursor.threshold }
+    }
+
     /// The choice of those that remember nothing but a cursor.
     fn choose(&self, cursor: &mut Cursor, worker: u16, choice: &Choice<'_, impl Load>) -> Option<usize> {
         match self {
@@ -342,7 +374,7 @@ impl Scheduler {
     }
 
     fn start(&self, cursor: &mut Cursor, worker: u16, choice: &Choice<'_, impl Load>) {
-        *cursor = Cursor { next: 0, threshold: wrr::first_threshold(choice.candidates), started: true };
+        *cursor = Cursor { next: 0, threshold: choice.start.threshold, started: true };
         for _ in 0..worker {
             self.next(cursor, choice);
         }

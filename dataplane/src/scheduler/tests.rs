@@ -1,7 +1,7 @@
 //! Pick for pick what Linux 6.1's IPVS does: the sequences here were recorded from it. Reals are numbered by slot, and
 //! lists written as the operator adds them, oldest first.
 
-use super::{Candidate, Change, Choice, Cursor, Load, Member, Memory, Newcomer, Scheduler};
+use super::{Candidate, Change, Choice, Cursor, Load, Member, Memory, Newcomer, Scheduler, Start};
 use crate::connection::Endpoint;
 use link::model::SchedulerKind::{self, LeastConnection, RoundRobin, WeightedLeastConnection, WeightedRoundRobin};
 use link::model::{SchedulerFlags, ServiceOptions, Settings};
@@ -31,6 +31,7 @@ struct Bench {
     options: ServiceOptions,
     candidates: Vec<Candidate>,
     scheduler: Scheduler,
+    start: Start,
     cursor: Cursor,
     memory: Memory,
     loads: Loads,
@@ -55,8 +56,10 @@ impl Bench {
         let options = ServiceOptions { flags: SchedulerFlags::FALLBACK, ..ServiceOptions::new(kind) };
         let candidates = newest_first(reals);
         let scheduler = scheduler(&options, &candidates);
+        let start = scheduler.first_start(&candidates);
         let (cursor, memory, loads) = (Cursor::default(), Memory::new(0), Loads::default());
-        Self { options, candidates, scheduler, cursor, memory, loads, client: Endpoint { address: 1 << 24, port: 1 } }
+        let client = Endpoint { address: 1 << 24, port: 1 };
+        Self { options, candidates, scheduler, start, cursor, memory, loads, client }
     }
 
     fn on_worker(kind: SchedulerKind, reals: &[(u32, u32)], worker: u16) -> Self {
@@ -67,7 +70,8 @@ impl Bench {
         self.client.address += 1;
         // A destination whose place in `dh` is the first one's, where there are two.
         let newcomer = Newcomer { source: self.client, destination: Endpoint { address: 5, port: 80 }, now: 0 };
-        let choice = Choice { service: 0, candidates: &self.candidates, load: &self.loads, newcomer };
+        let choice =
+            Choice { service: 0, start: self.start, candidates: &self.candidates, load: &self.loads, newcomer };
         let peeked = self.scheduler.peek(&self.cursor, &self.memory, &choice);
         let picked = self.scheduler.pick(&mut self.cursor, &mut self.memory, &choice);
         assert_eq!(peeked, picked, "a look ahead");
@@ -85,11 +89,36 @@ impl Bench {
         let new = self.candidates.clone();
         let among = |list: &[Candidate], slot| list.iter().any(|candidate| candidate.slot == slot);
         self.scheduler = scheduler(&self.options, &new);
-        self.scheduler.carry_over(
-            &mut self.cursor,
-            &Change { old: &old, new: &new, was_there: |slot| among(&old, slot), is_there: |slot| among(&new, slot) },
-        );
+        let change =
+            Change { old: &old, new: &new, was_there: |slot| among(&old, slot), is_there: |slot| among(&new, slot) };
+        self.scheduler.carry_over(&mut self.cursor, &change);
+        self.start = self.scheduler.carry_start_over(self.start, &change);
     }
+
+    /// The service gets another scheduler.
+    fn become_a(&mut self, kind: SchedulerKind) {
+        self.options.scheduler = kind;
+        self.scheduler = scheduler(&self.options, &self.candidates);
+        self.start = self.scheduler.start_after_another();
+        self.cursor = Cursor::default();
+    }
+}
+
+#[test]
+fn wrr_after_another_scheduler_begins_with_the_heaviest() {
+    let mut bench = Bench::new(RoundRobin, &[(2, 3), (3, 1)]);
+    bench.picks(4);
+    bench.become_a(WeightedRoundRobin);
+    assert_eq!(bench.picks(5), [2, 2, 3, 2, 2], "as recorded of Linux 6.1");
+    assert_eq!(Bench::new(WeightedRoundRobin, &[(2, 3), (3, 1)]).picks(5), [3, 2, 2, 2, 3], "added one by one");
+}
+
+#[test]
+fn wrr_that_has_not_begun_follows_changes_as_one_that_has() {
+    let mut bench = Bench::new(WeightedRoundRobin, &[(2, 3), (3, 1)]);
+    bench.become_a(WeightedRoundRobin);
+    bench.change(&[(2, 3), (3, 1), (4, 1)]);
+    assert_eq!(bench.picks(5), [2, 2, 4, 3, 2]);
 }
 
 #[test]

@@ -59,6 +59,11 @@ pub(super) fn first_threshold(candidates: &[Candidate]) -> u32 {
     adjust_one_by_one(Steps::default(), 0, candidates.iter().rev())
 }
 
+/// The threshold of a service that has just got this scheduler, with the candidates that it had.
+pub(super) fn threshold_of_change(steps: &Steps) -> u32 {
+    steps.top()
+}
+
 pub(super) fn pick(steps: &Steps, cursor: &mut Cursor, choice: &Choice<'_, impl Load>) -> Option<usize> {
     if steps.top() == 0 {
         return None;

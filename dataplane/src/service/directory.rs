@@ -3,7 +3,9 @@
 use super::slots::{Assignment, Real, RealState, Slots};
 use crate::connection::thresholds;
 use crate::scheduler::Load;
+use link::counters::RealTotals;
 use link::directory::{self, Directory};
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
 impl Load for Directory {
@@ -31,10 +33,12 @@ pub fn publish(directory: &Directory, slots: &Slots, assignment: &Assignment) {
             place.release();
         }
     }
+    let mut uncounted = uncounted(directory, slots, assignment);
     for &slot in &assignment.changed_services {
         let Some((place, row)) = directory.services.get(slot as usize).zip(slots.service(slot)) else { continue };
-        // A slot that is shown already belongs to this service; one that is not has no totals yet.
-        let retired = place.read().map(|before| before.retired).unwrap_or_default();
+        // A slot that is shown already belongs to this service; one that is not counts from now on.
+        let retired = place.read().map(|before| before.retired);
+        let retired = retired.unwrap_or_else(|| uncounted.remove(&slot).unwrap_or_default());
         place.publish(&directory::ServiceEntry { key: row.key, scheduler: row.scheduler, retired });
     }
     for change in &assignment.changed_reals {
@@ -50,18 +54,41 @@ pub fn publish(directory: &Directory, slots: &Slots, assignment: &Assignment) {
     }
 }
 
-/// Frees the slots of reals that have left and have no connections and no templates any more, see [`Slots::reclaim`]; their totals go
-/// to their services. To be called on the main lcore each second or so, outside of a [`Directory::change`].
-pub fn reclaim(directory: &Directory, slots: &mut Slots, now: u64) {
+/// For each service that is shown anew, what its reals have counted before: the negative of it, so that the sum over
+/// service and reals begins at zero. The reals themselves go on counting, as in the reference.
+fn uncounted(directory: &Directory, slots: &Slots, assignment: &Assignment) -> HashMap<u32, RealTotals> {
+    let is_shown = |slot: &u32| directory.services.get(*slot as usize).is_some_and(|place| place.read().is_some());
+    let mut uncounted: HashMap<u32, RealTotals> = assignment
+        .changed_services
+        .iter()
+        .filter(|slot| !is_shown(slot))
+        .map(|slot| (*slot, RealTotals::default()))
+        .collect();
+    if uncounted.is_empty() {
+        return uncounted;
+    }
+    let fresh: HashSet<u32> = assignment.changed_reals.iter().filter(|real| real.fresh).map(|real| real.slot).collect();
+    for (slot, real) in slots.reals().filter(|(slot, _)| !fresh.contains(slot)) {
+        let before = directory.reals.get(slot as usize).and_then(|place| place.read());
+        if let Some((sum, before)) = uncounted.get_mut(&real.service).zip(before) {
+            sum.add(&before.baseline.less(&directory.slot_totals(slot)));
+        }
+    }
+    uncounted
+}
+
+/// Frees the slots of reals that have left and have neither connections nor templates any more, see [`Slots::reclaim`];
+/// their totals go to their services. To be called on the main lcore each second or so, outside of a [`Directory::change`].
+pub fn reclaim(directory: &Directory, slots: &mut Slots, now: u64, after: u64) {
     let templates =
         |slot: u32| directory.reals.get(slot as usize).map_or(0, |real| real.persistent.load(Ordering::Relaxed));
     let in_use = |slot| directory.active(slot) != 0 || directory.inactive(slot) != 0 || templates(slot) != 0;
-    for slot in slots.reclaim(now, in_use) {
+    for slot in slots.reclaim(now, after, in_use) {
         directory.retire(slot);
     }
 }
 
-fn entry(real: &Real, baseline: link::counters::RealTotals) -> directory::RealEntry {
+fn entry(real: &Real, baseline: RealTotals) -> directory::RealEntry {
     directory::RealEntry {
         state: match real.state {
             RealState::Live => directory::RealState::Live,
@@ -129,11 +156,11 @@ mod tests {
         assert_eq!((directory.active(1), directory.inactive(1), directory.inactive(0)), (0, 1, 0));
 
         apply(&link, &mut slots, &service(&[2]), 10);
-        reclaim(&directory, &mut slots, 10 + RECLAIM_AFTER_MS);
+        reclaim(&directory, &mut slots, 10 + RECLAIM_AFTER_MS, RECLAIM_AFTER_MS);
         assert_eq!(directory.reals[1].read().map(|real| real.state), Some(RealState::Removed));
 
         directory.reals[1].inactive.fetch_sub(1, Ordering::Relaxed);
-        reclaim(&directory, &mut slots, 10 + 2 * RECLAIM_AFTER_MS);
+        reclaim(&directory, &mut slots, 10 + 2 * RECLAIM_AFTER_MS, RECLAIM_AFTER_MS);
         assert_eq!(directory.reals[1].read(), None);
         let retired = directory.services[0].read().expect("the service").retired;
         assert_eq!(retired.connections, 7);
@@ -146,7 +173,7 @@ mod tests {
         apply(&link, &mut slots, &service(&[2]), 0);
         link.real_counters(0).expect("worker 0")[0].connections.add(5);
         apply(&link, &mut slots, &service(&[]), 0);
-        reclaim(&directory, &mut slots, RECLAIM_AFTER_MS);
+        reclaim(&directory, &mut slots, RECLAIM_AFTER_MS, RECLAIM_AFTER_MS);
         apply(&link, &mut slots, &service(&[3]), RECLAIM_AFTER_MS);
         let mut edited = service(&[3]);
         edited.services[0].reals[0].weight = 0;
@@ -162,11 +189,26 @@ mod tests {
         apply(&link, &mut slots, &service(&[2]), 0);
         directory.reals[0].active.fetch_add(1, Ordering::Relaxed);
         apply(&link, &mut slots, &ServiceTable::default(), 0);
-        reclaim(&directory, &mut slots, RECLAIM_AFTER_MS);
+        reclaim(&directory, &mut slots, RECLAIM_AFTER_MS, RECLAIM_AFTER_MS);
         assert_eq!(directory.services[0].read(), None);
         assert_eq!(directory.reals[0].read().map(|real| real.state), Some(RealState::Removed));
         apply(&link, &mut slots, &service(&[2]), RECLAIM_AFTER_MS);
         assert!(directory.services[0].read().is_some());
         assert_eq!(directory.reals[0].read().map(|real| real.state), Some(RealState::Live));
+    }
+
+    #[test]
+    fn a_service_that_comes_back_counts_from_zero_and_its_real_goes_on() {
+        let (link, mut slots) = (link(), Slots::new(2, 4));
+        let directory = link.directory();
+        apply(&link, &mut slots, &service(&[2]), 0);
+        let counters = link.real_counters(0).expect("worker 0");
+        counters[0].connections.add(4);
+        apply(&link, &mut slots, &ServiceTable::default(), 0);
+        apply(&link, &mut slots, &service(&[2]), 10);
+        counters[0].connections.add(2);
+        let totals = |slot| directory.slot_totals(slot).connections;
+        let service = directory.services[0].read().expect("the service").retired.connections;
+        assert_eq!((totals(0), totals(0).wrapping_add(service)), (6, 2));
     }
 }

@@ -12,7 +12,9 @@ mod table;
 mod timeouts;
 
 pub use cursors::Cursors;
-pub use slots::{Assignment, RECLAIM_AFTER_MS, Real, RealChange, RealState, ServiceRow, Slots};
+pub use slots::{
+    Assignment, RECLAIM_AFTER_MS, RECLAIM_IN_NEED_AFTER_MS, Real, RealChange, RealState, ServiceRow, Slots,
+};
 pub use table::{RealEntry, ServiceEntry, ServiceTable};
 
 #[cfg(test)]

@@ -11,9 +11,12 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::net::SocketAddrV4;
 
-/// Milliseconds without a connection after which a removed real loses its slot: longer than any worker takes to pick
-/// up a new table.
-pub const RECLAIM_AFTER_MS: u64 = 2_000;
+/// Milliseconds without a connection after which a removed real loses its slot: until then it may come back with its
+/// counters, as in the reference.
+pub const RECLAIM_AFTER_MS: u64 = 120_000;
+
+/// The same where slots are short: longer than any worker takes to pick up a new table.
+pub const RECLAIM_IN_NEED_AFTER_MS: u64 = 2_000;
 
 /// Whether a real still belongs to its service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,17 +154,17 @@ impl Slots {
         Ok(assignment)
     }
 
-    /// Frees the slots of removed reals that have had no connection for [`RECLAIM_AFTER_MS`], and those of removed
-    /// services that are left without any. `in_use` tells whether a real slot has connections. Returns the real slots.
+    /// Frees the slots of removed reals that have had no connection for `after` milliseconds ([`RECLAIM_AFTER_MS`]), and
+    /// those of removed services that are left without any. `in_use` tells whether a real slot has connections. Returns the real slots.
     /// To be called now and then.
-    pub fn reclaim(&mut self, now: u64, in_use: impl Fn(u32) -> bool) -> Vec<u32> {
+    pub fn reclaim(&mut self, now: u64, after: u64, in_use: impl Fn(u32) -> bool) -> Vec<u32> {
         let mut reclaimed = Vec::new();
         for (slot, place) in (0..).zip(&mut self.reals) {
             let Some(real) = place else { continue };
             let RealState::Removed { idle_since } = &mut real.state else { continue };
             if in_use(slot) {
                 *idle_since = now;
-            } else if now.saturating_sub(*idle_since) >= RECLAIM_AFTER_MS {
+            } else if now.saturating_sub(*idle_since) >= after {
                 self.real_by_address.remove(&(real.service, real.server.address));
                 if let Some(Some(service)) = self.services.get_mut(real.service as usize) {
                     service.reals -= 1;

@@ -5,7 +5,7 @@ use super::index::{AddressSet, KeyIndex};
 use super::slots::{Assignment, RealState, Slots};
 use super::timeouts::TimeoutSets;
 use crate::connection::Endpoint;
-use crate::scheduler::{Candidate, Change, Choice, Cursor, Load, Member, Newcomer, Scheduler};
+use crate::scheduler::{Candidate, Change, Choice, Cursor, Load, Member, Newcomer, Scheduler, Start};
 use link::message::ConnectionState;
 use link::model::{
     self, ForwardMethod, Group, Helper, Protocol, ServiceEndpoint, ServiceKey, ServiceOptions, Settings, Timeouts,
@@ -68,6 +68,8 @@ pub struct ServiceEntry {
     pub slot: u32,
     /// The generation of the table in which its scheduler or its reals last changed.
     pub revision: u64,
+    /// Where its round robin begins.
+    pub start: Start,
     /// Chooses among the candidates.
     pub scheduler: Scheduler,
     /// Its live reals, newest first.
@@ -97,7 +99,7 @@ impl ServiceEntry {
     }
 
     fn choice<'a, L: Load>(&'a self, newcomer: &Newcomer, load: &'a L) -> Choice<'a, L> {
-        Choice { service: self.slot, candidates: &self.candidates, load, newcomer: *newcomer }
+        Choice { service: self.slot, start: self.start, candidates: &self.candidates, load, newcomer: *newcomer }
     }
 }
 
@@ -178,7 +180,9 @@ impl ServiceTable {
             let scheduler = Scheduler::new(&options, &wanted.settings, &candidates, members, before);
             let same = same.filter(|before| before.scheduler.kind() == scheduler.kind());
             let revision = same.map_or(generation, |before| before.revision);
-            let entry = ServiceEntry { key, options, slot, revision, scheduler, candidates };
+            let start = Start::default();
+            let mut entry = ServiceEntry { key, options, slot, revision, start, scheduler, candidates };
+            entry.start = start_of(&entry, previous, &reals);
             let index = slot as usize;
             if services.len() <= index {
                 services.resize(index + 1, None);
@@ -304,6 +308,11 @@ impl ServiceTable {
         self.vips.iter()
     }
 
+    /// The real in a slot is in the table, as one of this service.
+    fn has(&self, service: u32, real: u32) -> bool {
+        self.reals.get(real as usize).is_some_and(|real| real.available && real.service == service)
+    }
+
     /// Carries a worker's cursor of a service over from `old` to this table.
     pub(super) fn carry_over(&self, entry: &ServiceEntry, cursor: &mut Cursor, old: &Self) {
         let Some(before) = old.service(entry.slot).filter(|before| before.key == entry.key) else {
@@ -313,14 +322,11 @@ impl ServiceTable {
         if before.scheduler.kind() != entry.scheduler.kind() {
             *cursor = Cursor::default();
         } else if before.revision != entry.revision {
-            let has = |table: &Self, real| {
-                table.real_at(real).is_some_and(|real| real.available && real.service == entry.slot)
-            };
             let change = Change {
                 old: &before.candidates,
                 new: &entry.candidates,
-                was_there: |real| has(old, real),
-                is_there: |real| has(self, real),
+                was_there: |real| old.has(entry.slot, real),
+                is_there: |real| self.has(entry.slot, real),
             };
             entry.scheduler.carry_over(cursor, &change);
         }
@@ -334,6 +340,24 @@ impl ServiceTable {
         let mut mine = self.reals.iter().enumerate().filter(|(_, real)| real.available);
         !mine.all(is_there)
     }
+}
+
+/// Where the round robin of a service in a new table begins, after that of the `previous` one; `reals` are the new ones.
+fn start_of(entry: &ServiceEntry, previous: &ServiceTable, reals: &[RealEntry]) -> Start {
+    let Some(before) = previous.service(entry.slot).filter(|before| before.key == entry.key) else {
+        return entry.scheduler.first_start(&entry.candidates);
+    };
+    if before.scheduler.kind() != entry.scheduler.kind() {
+        return entry.scheduler.start_after_another();
+    }
+    if before.revision == entry.revision {
+        return before.start;
+    }
+    let is_there =
+        |real: u32| reals.get(real as usize).is_some_and(|real| real.available && real.service == entry.slot);
+    let (old, new) = (&before.candidates[..], &entry.candidates[..]);
+    let change = Change { old, new, was_there: |real| previous.has(entry.slot, real), is_there };
+    entry.scheduler.carry_start_over(before.start, &change)
 }
 
 fn endpoint_key(endpoint: &ServiceEndpoint) -> u64 {

@@ -124,9 +124,9 @@ fn a_removed_real_keeps_its_slot_while_it_has_connections() {
     assert_eq!(bench.slots.real(1).map(|real| real.state), Some(RealState::Removed { idle_since: 0 }));
     assert_eq!(bench.apply(&rr(&[2, 4])), Err(Refusal::TooManyReals));
     let used_until = 60_000;
-    assert_eq!(bench.slots.reclaim(used_until, |slot| slot == 1), NONE);
-    assert_eq!(bench.slots.reclaim(used_until + RECLAIM_AFTER_MS - 1, |_| false), NONE);
-    assert_eq!(bench.slots.reclaim(used_until + RECLAIM_AFTER_MS, |_| false), [1]);
+    assert_eq!(bench.slots.reclaim(used_until, RECLAIM_AFTER_MS, |slot| slot == 1), NONE);
+    assert_eq!(bench.slots.reclaim(used_until + RECLAIM_AFTER_MS - 1, RECLAIM_AFTER_MS, |_| false), NONE);
+    assert_eq!(bench.slots.reclaim(used_until + RECLAIM_AFTER_MS, RECLAIM_AFTER_MS, |_| false), [1]);
     assert_eq!(bench.apply(&rr(&[2, 4])).map(|assignment| assignment.reals), Ok(vec![0, 1]));
 }
 
@@ -148,7 +148,7 @@ fn the_next_owner_of_a_slot_has_another_generation() {
     bench.apply(&rr(&[2, 3])).expect("room");
     let old = bench.table.real_at(1).expect("slot 1").generation;
     bench.apply(&rr(&[2])).expect("room");
-    bench.slots.reclaim(RECLAIM_AFTER_MS, |_| false);
+    bench.slots.reclaim(RECLAIM_AFTER_MS, RECLAIM_AFTER_MS, |_| false);
     bench.apply(&rr(&[2, 4])).expect("room");
     assert_eq!(bench.table.real(1, old), None);
     assert_eq!(bench.table.real_at(1).map(|real| real.address as u8), Some(4));
@@ -164,7 +164,7 @@ fn a_service_keeps_its_slot_until_its_last_real_lost_its_own() {
     assert_eq!((back.services, back.changed_services), (vec![0], vec![0]));
     bench.apply(&table(vec![])).expect("room");
     assert!(bench.slots.service(0).is_some_and(|row| !row.is_live));
-    assert_eq!(bench.slots.reclaim(RECLAIM_AFTER_MS, |_| false), [0]);
+    assert_eq!(bench.slots.reclaim(RECLAIM_AFTER_MS, RECLAIM_AFTER_MS, |_| false), [0]);
     assert!(bench.slots.service(0).is_none());
 }
 
@@ -245,7 +245,7 @@ fn the_next_service_in_a_slot_starts_afresh() {
     let entry = bench.table.services().next().expect("the service");
     assert_eq!((entry.slot, entry.pick(&mut bench.cursors, &newcomer(), &NoLoad)), (0, Some(2)));
     bench.apply(&table(vec![])).expect("room");
-    bench.slots.reclaim(RECLAIM_AFTER_MS, |_| false);
+    bench.slots.reclaim(RECLAIM_AFTER_MS, RECLAIM_AFTER_MS, |_| false);
     bench.apply(&rr(&[2, 3, 4])).expect("room");
     assert_eq!(bench.picks(2), [4, 3]);
 }
@@ -332,7 +332,7 @@ proptest! {
         for (services, in_use, later) in versions {
             let before = owners(&bench.slots);
             bench.now += later;
-            bench.slots.reclaim(bench.now, |slot| in_use >> (slot % 32) & 1 == 1);
+            bench.slots.reclaim(bench.now, RECLAIM_AFTER_MS, |slot| in_use >> (slot % 32) & 1 == 1);
             let wanted = table(services);
             if bench.apply(&wanted).is_err() {
                 continue;
