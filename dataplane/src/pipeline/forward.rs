@@ -35,7 +35,10 @@ impl Pipeline {
         };
         let mut hop = match way.hop {
             Ok(hop) => hop,
-            Err(why) => return self.unreachable(why, mbuf, out),
+            Err(why) => {
+                let fate = self.unreachable(why, mbuf, out);
+                return self.count_error(identity, fate, mbuf);
+            }
         };
         let mtu = match identity.method {
             ForwardMethod::Tunnel => {
@@ -46,12 +49,12 @@ impl Pipeline {
         };
         let heeds_dont_fragment = identity.method != ForwardMethod::Tunnel || way.outer.keeps_dont_fragment();
         if let Some(fate) = self.expired(mbuf, out) {
-            return fate;
+            return self.count_error(identity, fate, mbuf);
         }
         // An error about the size quotes the packet as it is now.
         ttl::decrement(packet_mut(mbuf));
         if let Some(fate) = self.too_large(flow, mtu, heeds_dont_fragment, mbuf, out) {
-            return fate;
+            return self.count_error(identity, fate, mbuf);
         }
         if flow.is_syn() {
             self.clamp_mss(identity, flow, mtu, mbuf);
@@ -68,6 +71,20 @@ impl Pipeline {
             return Fate::Drop(DropReason::NoHeadroom);
         }
         leave(mbuf, &hop, flow.length > mtu)
+    }
+
+    /// An error that the client gets about its packet counts as one of the real's own, as in the reference; in NAT it
+    /// does not, since the reference no longer knows whose packet it quotes.
+    #[cold]
+    pub(super) fn count_error(&self, identity: &Identity, fate: Fate, mbuf: &Mbuf) -> Fate {
+        if matches!(fate, Fate::Answer { .. } | Fate::Forward { .. })
+            && identity.method != ForwardMethod::Nat
+            && let Some(real) = self.counters.real(identity.real_slot)
+        {
+            real.out_packets.add(1);
+            real.out_bytes.add(packet(mbuf).len() as u64);
+        }
+        fate
     }
 
     /// To the client: a NAT reply. In the order of plain IP forwarding: route, time to live, MTU, decrement.

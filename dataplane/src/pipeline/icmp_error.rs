@@ -25,7 +25,10 @@ impl Pipeline {
             Ok(About::Tunnel(error)) if self.tables.next_hops.is_own(destination) => {
                 let mut answer = [0u8; reject::MAX_LEN];
                 match self.tunnel_error(&error, &mut answer) {
-                    Ok(length) => self.forward_answer(answer.get(..length), mbuf, out),
+                    Ok((length, identity)) => {
+                        let fate = self.forward_answer(answer.get(..length), mbuf, out);
+                        self.count_error(&identity, fate, mbuf)
+                    }
                     Err(fate) => fate,
                 }
             }
@@ -105,7 +108,7 @@ impl Pipeline {
     }
 
     /// From the way of a tunnel, to the director: the client is told about its own packet.
-    fn tunnel_error(&self, error: &TunnelError<'_>, answer: &mut [u8]) -> Result<usize, Fate> {
+    fn tunnel_error(&self, error: &TunnelError<'_>, answer: &mut [u8]) -> Result<(usize, Identity), Fate> {
         let flow = &error.flow;
         let steering = Steering::of(&self.settings, &self.tables, self.batch.origin);
         if let Some(worker) = steering.elsewhere(flow.source, flow.destination) {
@@ -113,20 +116,20 @@ impl Pipeline {
         }
         let found = self.connections.lookup(&key::key(flow.protocol, flow.source, flow.destination));
         let connection = found.and_then(|found| self.connections.connection(found.index));
-        let is_tunnel = connection.is_some_and(|connection| {
-            connection.method() == ForwardMethod::Tunnel && connection.real().address == error.destination.to_bits()
-        });
-        if !is_tunnel {
+        let is_tunnel = |identity: &Identity| {
+            identity.method == ForwardMethod::Tunnel && identity.real.address == error.destination.to_bits()
+        };
+        let Some(identity) = connection.map(|connection| connection.identity()).filter(is_tunnel) else {
             return Err(Fate::Kernel);
-        }
+        };
         // The MTU is remembered whether or not this client can do with it.
         if error.is_fragmentation_needed() {
             self.settings.path_mtus.learn(error.destination, error.mtu, self.now);
         }
-        let way = connection.and_then(|connection| self.tables.way(connection.real_slot()));
+        let way = self.tables.way(identity.real_slot);
         let mtu = way.and_then(|way| way.hop.ok()).map_or(error.mtu, |hop| hop.mtu);
         let mtu = self.settings.path_mtus.limit(mtu, error.destination.to_bits(), self.now);
-        error.for_client(mtu, answer).ok_or(Fate::Kernel)
+        error.for_client(mtu, answer).map(|length| (length, identity)).ok_or(Fate::Kernel)
     }
 }
 
