@@ -188,6 +188,11 @@ pub struct TunnelError<'a> {
 }
 
 impl TunnelError<'_> {
+    /// Bytes of the client's packet that it quotes.
+    pub fn quoted_len(&self) -> usize {
+        self.inner.len()
+    }
+
     /// Whether the way to the real has an MTU smaller than was thought.
     pub fn is_fragmentation_needed(&self) -> bool {
         self.kind == kind::DESTINATION_UNREACHABLE && self.code == code::FRAGMENTATION_NEEDED

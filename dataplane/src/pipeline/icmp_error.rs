@@ -26,6 +26,11 @@ impl Pipeline {
                 let mut answer = [0u8; reject::MAX_LEN];
                 match self.tunnel_error(&error, &mut answer) {
                     Ok((length, identity)) => {
+                        // The reference counts the quoted packet, and then the error that it makes of it.
+                        if let Some(real) = self.counters.real(identity.real_slot) {
+                            real.out_packets.add(1);
+                            real.out_bytes.add(error.quoted_len() as u64);
+                        }
                         let fate = self.forward_answer(answer.get(..length), mbuf, out);
                         self.count_error(&identity, fate, mbuf)
                     }
