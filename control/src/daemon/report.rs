@@ -120,7 +120,8 @@ pub(super) fn service(
         });
     }
     // Those without connections only keep their counters, in case they come back.
-    let mut left: Vec<_> = by_address.into_values().filter(|report| report.active + report.inactive != 0).collect();
+    let mut left: Vec<_> =
+        by_address.into_values().filter(|report| report.active + report.inactive + report.persistent != 0).collect();
     left.sort_by_key(|report| report.slot);
     reals.extend(left.into_iter().map(|report| RealRow {
         address: report.entry.address,

@@ -161,7 +161,7 @@ pub(super) fn anew<'a>(choice: &Choice<'a, impl Load>) -> Option<(usize, &'a Can
 mod tests {
     use super::{BUCKETS, Localities, Locality, MOST_REALS, WAYS};
     use crate::connection::Endpoint;
-    use crate::scheduler::{Choice, Load, Newcomer};
+    use crate::scheduler::{Choice, Load, Newcomer, Start};
 
     struct Idle;
 
@@ -182,7 +182,7 @@ mod tests {
     fn of(localities: &Localities, destination: u32, seconds: u64) -> Locality {
         let end = Endpoint { address: destination, port: 80 };
         let newcomer = Newcomer { source: end, destination: end, now: seconds * 1000 };
-        localities.of(&Choice { service: 0, candidates: &[], load: &Idle, newcomer }, 100)
+        localities.of(&Choice { service: 0, start: Start::default(), candidates: &[], load: &Idle, newcomer }, 100)
     }
 
     fn keep(localities: &mut Localities, destination: u32, slot: u32, seconds: u64) {

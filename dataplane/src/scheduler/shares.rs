@@ -1,6 +1,6 @@
 //! Shares of the reals over several workers and 10,000 connections, and how far a change moves clients.
 
-use super::{Candidate, Choice, Cursor, Load, Member, Memory, Newcomer, Scheduler};
+use super::{Candidate, Choice, Cursor, Load, Member, Memory, Newcomer, Scheduler, Start};
 use crate::connection::Endpoint;
 use crate::steer;
 use link::model::{SchedulerFlags, SchedulerKind, ServiceOptions, Settings};
@@ -51,7 +51,13 @@ fn shares(kind: SchedulerKind, weights: &[u32], workers: u16) -> Vec<u32> {
     for _ in 0..10_000 {
         let source = Endpoint { address: random.u32(0x0b00_0000..0xdf00_0000), port: random.u16(1024..) };
         let newcomer = Newcomer { source, destination: Endpoint { address: 0x0a09_0001, port: 80 }, now: 0 };
-        let choice = Choice { service: 0, candidates: &candidates, load: &load, newcomer };
+        let choice = Choice {
+            service: 0,
+            start: scheduler.first_start(&candidates),
+            candidates: &candidates,
+            load: &load,
+            newcomer,
+        };
         let (cursor, memory) = &mut states[usize::from(steer::owner(source.address, source.port, workers))];
         let index = scheduler.pick(cursor, memory, &choice).expect("a real");
         shares[index] += 1;
@@ -97,7 +103,7 @@ fn clients(candidates: &[Candidate], scheduler: &Scheduler) -> Vec<u32> {
     let pick = |client: u32| {
         let source = Endpoint { address: 0xca64_0000 + client * 77, port: 4000 };
         let newcomer = Newcomer { source, destination: source, now: 0 };
-        let choice = Choice { service: 0, candidates, load: &load, newcomer };
+        let choice = Choice { service: 0, start: Start::default(), candidates, load: &load, newcomer };
         let index = scheduler.pick(&mut Cursor::default(), &mut Memory::new(0), &choice).expect("a real");
         candidates[index].slot
     };
@@ -135,7 +141,7 @@ fn the_lots_of_twos_fall_by_weight() {
     for port in 0..10_000 {
         let source = Endpoint { address: 1, port };
         let newcomer = Newcomer { source, destination: source, now: 0 };
-        let choice = Choice { service: 0, candidates: &candidates, load: &load, newcomer };
+        let choice = Choice { service: 0, start: Start::default(), candidates: &candidates, load: &load, newcomer };
         shares[scheduler.pick(&mut Cursor::default(), &mut memory, &choice).expect("a real")] += 1;
     }
     // Nobody is loaded, so the first of the two drawn has it.
