@@ -53,19 +53,6 @@ impl Dump {
         dump
     }
 
-    /// Leaves out what was counted of outgoing packets.
-    pub(crate) fn forget_outgoing(&mut self) {
-        for row in &mut self.rows {
-            let mut words: Vec<&str> = row.split(' ').collect();
-            if let Some(at) = words.iter().position(|word| *word == "traffic") {
-                // Connections, packets in and out, bytes in and out.
-                words.truncate(at + 5);
-                words.remove(at + 3);
-                *row = words.join(" ");
-            }
-        }
-    }
-
     /// From a state of a replay.
     pub(crate) fn of_state(state: &Value) -> Self {
         let mut dump = Self::default();

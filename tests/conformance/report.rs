@@ -20,7 +20,7 @@ struct Counts {
     dumps: usize,
     rows: usize,
     /// By [`Tolerance::ALL`].
-    tolerated: [usize; 3],
+    tolerated: [usize; Tolerance::ALL.len()],
 }
 
 /// The report, as it stands in the document.
