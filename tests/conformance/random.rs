@@ -12,7 +12,9 @@ use std::net::Ipv4Addr;
 const EVENTS: usize = 90;
 /// Pauses of 4 s, a dump among them, between two that let every connection expire: none lasts 60 s then.
 const SHORT_PAUSES: u32 = 7;
-const SCHEDULERS: [&str; 4] = ["rr", "wrr", "lc", "wlc"];
+const SCHEDULERS: [&str; 11] = ["rr", "wrr", "lc", "wlc", "sed", "nq", "sh", "dh", "mh", "fo", "ovf"];
+const PERSISTENCE: [&str; 5] = ["", "", "", " -p 300", " -p 300 -M 255.255.255.0"];
+const THRESHOLDS: [&str; 5] = ["", "", "", " -x 3", " -x 4 -y 2"];
 const WEIGHTS: [&str; 7] = ["0", "1", "1", "2", "3", "5", "100"];
 const METHODS: [&str; 3] = ["-m", "-i", "-g"];
 const FLAGS: [&str; 12] =
@@ -112,6 +114,7 @@ struct Real {
     host: usize,
     method: &'static str,
     weight: &'static str,
+    thresholds: &'static str,
 }
 
 impl Real {
@@ -124,7 +127,11 @@ impl Real {
 impl Service {
     fn new(option: &str, protocol: &'static str, port: u16, chance: &mut Chance, text: &mut String) -> Self {
         let key = format!("{option} 10.9.0.1:{port}");
-        let _ = writeln!(text, "ipvsadm -A {key} -s {}", chance.one(&SCHEDULERS));
+        let more = match protocol {
+            "udp" if chance.below(3) == 0 => " -o",
+            _ => chance.one(&PERSISTENCE),
+        };
+        let _ = writeln!(text, "ipvsadm -A {key} -s {}{more}", chance.one(&SCHEDULERS));
         let mut service = Self { key, protocol, port, reals: Vec::new(), used: 0 };
         for _ in 0..1 + chance.below(4) {
             service.add(chance, text);
@@ -139,14 +146,16 @@ impl Service {
             return;
         }
         self.used += 1;
-        let real = Real { host, method: chance.one(&METHODS), weight: chance.one(&WEIGHTS) };
+        let [method, weight, thresholds] = [&METHODS[..], &WEIGHTS, &THRESHOLDS].map(|of| chance.one(of));
+        let real = Real { host, method, weight, thresholds };
         self.reals.push(real);
         self.command('a', &real, text);
     }
 
     fn command(&self, command: char, real: &Real, text: &mut String) {
-        let Real { method, weight, .. } = real;
-        let _ = writeln!(text, "ipvsadm -{command} {} -r {} {method} -w {weight}", self.key, real.endpoint());
+        let Real { method, weight, thresholds, .. } = real;
+        let (key, endpoint) = (&self.key, real.endpoint());
+        let _ = writeln!(text, "ipvsadm -{command} {key} -r {endpoint} {method} -w {weight}{thresholds}");
     }
 
     /// Another weight, a new real, or one less; a real that goes may come back at once, with its connections.

@@ -46,6 +46,13 @@ const HELD_AGAIN: u32 = 60_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableFull;
 
+/// A connection that was removed, and still counts: its real's slot, its last state.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    slot: u32,
+    state: ConnectionState,
+}
+
 /// See the module.
 pub struct ConnectionTable {
     store: Store,
@@ -199,9 +206,22 @@ impl ConnectionTable {
 
     /// Removes a connection now.
     pub fn remove(&mut self, index: u32) {
-        if self.store.release(index) {
-            self.wheel.disarm(index);
+        if let Some(counted) = self.remove_counted(index) {
+            self.uncount(counted);
         }
+    }
+
+    /// Removes a connection now, but it counts as one of its real's until [`ConnectionTable::uncount`].
+    #[must_use]
+    pub(crate) fn remove_counted(&mut self, index: u32) -> Option<Counted> {
+        let counted = self.store.leave(index)?;
+        self.wheel.disarm(index);
+        Some(counted)
+    }
+
+    /// Takes a connection that was removed out of its real's count.
+    pub(crate) fn uncount(&mut self, Counted { slot, state }: Counted) {
+        self.store.accounts.closed(slot, state);
     }
 
     /// A packet of this connection leads to `state`, in which it may idle for `timeout` milliseconds. The wheel is
@@ -305,9 +325,16 @@ impl Store {
         entry.helper_state().is_some_and(|place| self.helpers.is_held(place))
     }
 
-    /// Takes an entry out of hash, accounts and slab; not out of the wheel. False if it was free already.
-    fn release(&mut self, index: u32) -> bool {
-        let Some(entry) = self.slab.get(index as usize).filter(|entry| entry.is_live()) else { return false };
+    /// Takes an entry out of hash, accounts and slab; not out of the wheel.
+    fn release(&mut self, index: u32) {
+        if let Some(Counted { slot, state }) = self.leave(index) {
+            self.accounts.closed(slot, state);
+        }
+    }
+
+    /// Takes an entry out of hash and slab, not out of accounts and wheel. `None` if it was free already.
+    fn leave(&mut self, index: u32) -> Option<Counted> {
+        let entry = self.slab.get(index as usize).filter(|entry| entry.is_live())?;
         let identity = entry.identity();
         let (state, displaced) = (entry.state(), entry.displaced());
         if let Some(place) = entry.helper_state() {
@@ -323,10 +350,9 @@ impl Store {
         {
             self.give_back(&outbound, displaced);
         }
-        self.accounts.closed(identity.real_slot, state);
         self.free.push(index);
         self.released += 1;
-        true
+        Some(Counted { slot: identity.real_slot, state })
     }
 
     fn assure(&self, entry: &Connection) {

@@ -137,10 +137,15 @@ impl Pipeline {
         }
     }
 
-    /// Removes a connection, and handles its packet as that of none: a real is chosen in this same packet.
+    /// Removes a connection, and handles its packet as that of none: a real is chosen in this same packet. The scheduler
+    /// and the thresholds still count the connection, as in the reference.
     fn begin_again<O: Output>(&mut self, index: u32, flow: &Flow, mbuf: &mut Mbuf, out: &mut O) -> Fate {
-        self.connections.remove(index);
+        let counted = self.connections.remove_counted(index);
         self.connections_changed();
-        self.admit(flow, mbuf, out)
+        let fate = self.admit(flow, mbuf, out);
+        if let Some(counted) = counted {
+            self.connections.uncount(counted);
+        }
+        fate
     }
 }
