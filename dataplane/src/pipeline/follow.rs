@@ -138,14 +138,24 @@ impl Pipeline {
     }
 
     /// Removes a connection, and handles its packet as that of none: a real is chosen in this same packet. The scheduler
-    /// and the thresholds still count the connection, as in the reference.
+    /// and the thresholds still count the connection, and an error that there is no real is one about it, as in the
+    /// reference.
     fn begin_again<O: Output>(&mut self, index: u32, flow: &Flow, mbuf: &mut Mbuf, out: &mut O) -> Fate {
+        let replaced = self.connections.connection(index).map(Connection::identity);
         let counted = self.connections.remove_counted(index);
         self.connections_changed();
         let fate = self.admit(flow, mbuf, out);
         if let Some(counted) = counted {
             self.connections.uncount(counted);
         }
-        fate
+        match replaced {
+            Some(identity)
+                if matches!(fate, Fate::Answer { reason: Some(DropReason::NoReal), .. })
+                    && self.real(identity.real_slot, identity.real_generation).is_some() =>
+            {
+                self.count_error(&identity, fate, mbuf)
+            }
+            _ => fate,
+        }
     }
 }
