@@ -24,6 +24,7 @@ struct Line {
     expected: Arc<Expected>,
     _link: DataplaneLink,
     read: Read,
+    announced: u8,
     room: usize,
 }
 
@@ -50,7 +51,7 @@ impl Line {
         let expected = Arc::new(Expected::new(8, accounts));
         let mut helpers = Helpers::of_worker(&expected, 0, 1);
         let place = helpers.begin().expect("a free place");
-        Self { helpers, place, expected, _link: link, read: Read::default(), room: 1500 }
+        Self { helpers, place, expected, _link: link, read: Read::default(), announced: 0, room: 1500 }
     }
 
     /// After the client's PASV, which ends at sequence number 1006.
@@ -69,6 +70,7 @@ impl Line {
         let segment = Segment::parse(&packet, 20).expect("a right checksum");
         let (conversation, mut lines) = self.helpers.reader(self.place, &identity(), 0).expect("a state");
         self.read = conversation.client_segment(&mut packet, &segment, Some(&mut lines));
+        self.announced = lines.announced();
         said(&packet)
     }
 
@@ -281,6 +283,17 @@ fn no_more_is_announced_at_one_time_than_four() {
     assert_eq!((line.expected.len(), line.expected.holds(line.place)), (4, 4));
     line.helpers.end(line.place);
     assert_eq!((line.expected.len(), line.expected.holds(0)), (0, 0));
+}
+
+#[test]
+fn one_segment_announces_no_more_than_is_kept() {
+    let mut line = Line::new();
+    let commands: Vec<String> = (0..50).map(|port| format!("PORT 202,100,1,2,156,{port}\r\n")).collect();
+    line.client(1000, 1, commands.concat().as_bytes());
+    assert_eq!((line.announced, line.read.refused, line.expected.len()), (4, 46, 4));
+    // The next segment counts anew.
+    line.client(1000 + commands.concat().len() as u32, 1, b"PORT 202,100,1,2,157,1\r\n");
+    assert_eq!((line.announced, line.read.refused, line.expected.len()), (1, 0, 4));
 }
 
 #[test]

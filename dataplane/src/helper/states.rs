@@ -118,6 +118,7 @@ impl Helpers {
             announced: &mut state.announced,
             oldest: &mut state.oldest,
             now,
+            asked: 0,
             count: 0,
         };
         let ends = Ends { client: identity.client, service: identity.service, real: identity.real };
@@ -167,6 +168,8 @@ struct Announcer<'a> {
     announced: &'a mut [Option<Expectation>; ANNOUNCED],
     oldest: &'a mut u8,
     now: Milliseconds,
+    /// Lines of this segment that announced something, whether or not there was room for it.
+    asked: usize,
     count: u8,
 }
 
@@ -182,6 +185,13 @@ impl Announcer<'_> {
             real_generation: self.identity.real_generation,
             control: self.control,
         }
+    }
+
+    /// Whether a further line of this segment may announce: of more than are kept, the first would be withdrawn at
+    /// once, and a segment would cost as much as its length allows.
+    fn may_ask(&mut self) -> bool {
+        self.asked += 1;
+        self.asked <= ANNOUNCED
     }
 
     /// `Some(false)` if another has it.
@@ -204,6 +214,9 @@ impl Announcer<'_> {
 
 impl Announce for Announcer<'_> {
     fn expect_client(&mut self, port: u16) -> Option<u16> {
+        if !self.may_ask() {
+            return None;
+        }
         let client = Endpoint { address: self.identity.client.address, port: 0 };
         for step in 0..PORTS_TRIED {
             let announced = port.checked_add(step).unwrap_or(1024 + step);
@@ -216,6 +229,9 @@ impl Announce for Announcer<'_> {
     }
 
     fn expect_real(&mut self, port: u16) -> bool {
+        if !self.may_ask() {
+            return false;
+        }
         let client = Endpoint { address: self.identity.client.address, port };
         let Identity { service, real, .. } = self.identity;
         let expectation =

@@ -132,7 +132,7 @@ impl Stream {
             if let (Some(room), Some(part)) = (self.line.get_mut(begin..), part.get(..has_room)) {
                 room.copy_from_slice(part);
             }
-            read.refused += u8::from(reader.concerns(&self.line));
+            read.refused = read.refused.saturating_add(u8::from(reader.concerns(&self.line)));
             return;
         };
         room.copy_from_slice(part);
@@ -180,7 +180,7 @@ impl Stream {
         if self.cut >= PATIENCE {
             // Its sender waits for an acknowledgment before it sends the rest.
             self.skipping = true;
-            read.refused += 1;
+            read.refused = read.refused.saturating_add(1);
             return;
         }
         read.passes = if reaches(begin, sequence) { begin.wrapping_sub(sequence) as usize } else { 0 };

@@ -60,6 +60,15 @@ fn a_line_of_the_longest_length_is_read_and_a_longer_one_is_not() {
 }
 
 #[test]
+fn more_lines_of_one_segment_may_be_refused_than_are_counted() {
+    for (lines, refused) in [(200, 201), (255, 255), (300, 255)] {
+        let (mut stream, mut kept) = (Stream::new(Side::Client), Kept::default());
+        let text = ["?\n".repeat(lines), "!".repeat(MAX_LINE + 1)].concat();
+        assert_eq!(stream.read(10, text.as_bytes(), &mut kept).refused, refused, "{lines}");
+    }
+}
+
+#[test]
 fn a_clients_text_is_never_replaced() {
     let (mut stream, mut kept) = (Stream::new(Side::Client), Kept::default());
     let read = stream.read(10, b"!old\n", &mut kept);
