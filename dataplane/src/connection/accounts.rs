@@ -33,14 +33,15 @@ impl Accounts {
         }
     }
 
-    /// How many there are stays the same, so thresholds are not looked at.
+    /// How many there are stays the same, so thresholds are not looked at. In between there is one too few, never one too
+    /// many: see [`thresholds`].
     #[inline]
     pub(crate) fn moved(&self, slot: u32, from: ConnectionState, to: ConnectionState) {
         if from.is_active() != to.is_active()
             && let Some(real) = self.reals.get(slot as usize)
         {
-            count(real, to).fetch_add(1, Ordering::Relaxed);
-            count(real, from).fetch_sub(1, Ordering::Relaxed);
+            count(real, from).fetch_sub(1, Ordering::SeqCst);
+            count(real, to).fetch_add(1, Ordering::SeqCst);
         }
     }
 }

@@ -11,6 +11,10 @@
 //! Workers and the main lcore may do this at the same time. Whoever changes the count or a threshold looks at the flag
 //! after that, and whoever sets the flag looks at the count once more, all in one order (SeqCst). So no real stays
 //! overloaded without a connection that would end it.
+//!
+//! A connection that moves between active and inactive meanwhile is counted once or not at all. So a check may take a
+//! real as open that is full (it gets one connection more at most), but none as full that is open: that would last until
+//! its connections fall below the lower threshold.
 
 use link::directory::RealSlot;
 use link::model::RealServer;
@@ -47,7 +51,10 @@ pub(super) fn after_closing(slot: &RealSlot) {
 }
 
 fn connections(slot: &RealSlot) -> u64 {
-    u64::from(slot.active.load(SeqCst)) + u64::from(slot.inactive.load(SeqCst))
+    let before = slot.active.load(SeqCst);
+    let inactive = slot.inactive.load(SeqCst);
+    // One that became inactive between the two is no longer here, one that became active not yet there.
+    u64::from(before.min(slot.active.load(SeqCst))) + u64::from(inactive)
 }
 
 #[cfg(test)]
@@ -119,6 +126,30 @@ mod tests {
         assert_eq!((slot.connections(), slot.overloaded.load(SeqCst)), ((0, 1), 1));
         accounts.closed(0, Udp);
         assert_eq!((slot.connections(), slot.overloaded.load(SeqCst)), ((0, 0), 0));
+    }
+
+    #[test]
+    fn a_connection_that_moves_meanwhile_is_never_counted_twice() {
+        let link = link();
+        let slot = &link.directory().reals[0];
+        set(slot, &real(3, 1));
+        let mover = Accounts::new(link.directory().reals.clone());
+        let opener = mover.clone();
+        mover.opened(0, Established);
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                for _ in 0..100_000 {
+                    mover.moved(0, Established, Udp);
+                    mover.moved(0, Udp, Established);
+                }
+            });
+            for _ in 0..100_000 {
+                opener.opened(0, Established);
+                assert_eq!(slot.overloaded.load(SeqCst), 0, "there are two");
+                opener.closed(0, Established);
+            }
+        });
+        assert_eq!(slot.connections(), (1, 0));
     }
 
     #[test]
