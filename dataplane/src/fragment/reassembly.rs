@@ -46,6 +46,8 @@ pub struct Reassembly {
     fragments: u64,
     /// The set that is looked at next for packets whose time is up.
     hand: usize,
+    /// When it was looked for them last.
+    looked_at: Milliseconds,
 }
 
 #[derive(Clone, Debug)]
@@ -57,7 +59,7 @@ struct Set {
 impl Default for Reassembly {
     fn default() -> Self {
         let set = || Set { packets: std::array::from_fn(|_| Packet::free()), memory: Memory::new() };
-        Self { sets: (0..SETS).map(|_| set()).collect(), fragments: 0, hand: 0 }
+        Self { sets: (0..SETS).map(|_| set()).collect(), fragments: 0, hand: 0, looked_at: 0 }
     }
 }
 
@@ -103,6 +105,12 @@ impl Reassembly {
                 Inserted::Complete(Place { set: index as u16, packet: at as u16 })
             }
         }
+    }
+
+    /// Whether the clock has moved on since the last call: within a millisecond no further look finds more than the first.
+    #[inline]
+    pub fn looks_again(&mut self, now: Milliseconds) -> bool {
+        std::mem::replace(&mut self.looked_at, now) != now
     }
 
     /// A packet whose rest has not come in time. Looks at one set: that of the call before if it had one, else the next.

@@ -163,6 +163,8 @@ impl Pipeline {
         if self.settings.ports.get(usize::from(port)).is_some_and(|facts| facts.has_kernel_interface) {
             return self.send_pieces(Way::Kernel(port), u16::MAX, mbuf, out);
         }
+        // They are this packet's, not those of the next one that leaves in pieces.
+        self.cuts = None;
         self.give_up(DropReason::NoKernelPath, mbuf)
     }
 
@@ -200,10 +202,10 @@ impl Pipeline {
     }
 
     /// Gives up packets whose rest has not come in time, and tells their senders. Looks at `sets` sets of packets
-    /// ([`fragment::SETS`] is all).
+    /// ([`fragment::SETS`] is all), once in a millisecond of the clock.
     #[inline]
     pub fn expire_fragments<O: Output>(&mut self, sets: usize, out: &mut O) {
-        if self.reassembly.fragments() != 0 {
+        if self.reassembly.fragments() != 0 && self.reassembly.looks_again(self.now) {
             self.give_up_overdue(sets, out);
         }
     }

@@ -64,6 +64,24 @@ fn sender_of_an_incomplete_packet_is_told_after_thirty_seconds() {
     assert_eq!(pool.in_use(), 0);
 }
 
+#[test]
+fn poll_rounds_look_at_one_set_of_packets_a_millisecond() {
+    let pool = rig::start(1023);
+    let (mut rig, mut out) = (Rig::new(1, rig::machine(1, 8)), Kept::new(&pool));
+    let fragments = udp(1000, 53).id(7).payload_len(1000).fragments(400);
+    assert_eq!(one(&mut rig, &mut out, WAN, &fragments[0]), Verdict::Held);
+    rig.set_time(30_000);
+    for _ in 0..64 {
+        rig.pipelines[0].expire_fragments(1, &mut out);
+    }
+    assert_eq!(out.sent, [], "one set of 64 was looked at, not that of the packet");
+    for now in 30_001..30_064 {
+        rig.set_time(now);
+        rig.pipelines[0].expire_fragments(1, &mut out);
+    }
+    assert_eq!((out.sent.len(), rig.totals().fragments_held), (1, 0));
+}
+
 /// The owner of the connection, the worker where fragments meet and those that receive them are all different now and
 /// then: nothing is lost and each packet is put together.
 #[test]
@@ -119,6 +137,11 @@ fn whole_that_is_the_kernel_s_gets_there_in_its_fragments() {
     let own = lan().ipv4("172.16.0.2", "8.8.8.8").udp(1, 53).id(5).payload_len(2000).fragments(1200);
     assert_eq!(one(&mut rig, &mut out, LAN, &own[0]), Verdict::Held);
     assert_eq!(one(&mut rig, &mut out, LAN, &own[1]), Verdict::Dropped(DropReason::NoKernelPath));
+    // The next packet that leaves in fragments leaves in its own.
+    let large = tcp(999, 82).id(6).syn().payload_len(1460).bytes();
+    assert_eq!(one(&mut rig, &mut out, WAN, &large), Verdict::Forwarded { port: LAN });
+    let lengths: Vec<_> = out.sent.iter().map(|(_, bytes)| bytes.len()).collect();
+    assert_eq!(lengths, [1010, 558]);
     assert_eq!((pool.in_use(), out.pools.large.in_use()), (0, 0));
 }
 
