@@ -1,6 +1,5 @@
 //! The difference of two service tables in words. Pure.
 
-use super::options::{described, described_real};
 use config::{NamedService, Services};
 use link::model::{Group, RealServer, Service, ServiceKey};
 use std::collections::HashMap;
@@ -33,8 +32,7 @@ pub fn differences(old: &Services, new: &Services) -> Vec<String> {
             Some(known) => changed_service(known, named, &mut lines),
             None => {
                 let Service { key, options, reals } = &named.service;
-                let more = described(options, key);
-                lines.push(format!("+ service {}, {key}, {}, {}{more}", named.name, options.scheduler, named.method));
+                lines.push(format!("+ service {}, {key}, {}, {}", named.name, options.scheduler, named.method));
                 lines.extend(reals.iter().map(|real| added(&named.name, real)));
             }
         }
@@ -77,7 +75,7 @@ fn option_values(service: &Service) -> [(&'static str, String); 8] {
 }
 
 fn added(name: &str, real: &RealServer) -> String {
-    format!("+ real {} of {name}, {}", real.address, described_real(real))
+    format!("+ real {} of {name}, {}, weight {}", real.address, real.method, real.weight)
 }
 
 fn changed_service(old: &NamedService, new: &NamedService, lines: &mut Vec<String>) {

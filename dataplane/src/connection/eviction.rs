@@ -1,6 +1,6 @@
 //! Which connections go before their time when there are too many: the reference's `drop_entry`.
 //!
-//! Half-open ones (SYN_RECV, SYNACK) always. Of those ESTABLISHED, and of UDP, only what has idled for a minute after at
+//! Half-open ones (SYN_RECV, SYNACK; and NONE, which an ICMP error opened before any packet) always. Of those ESTABLISHED, and of UDP, only what has idled for a minute after at
 //! most eight packets of its client: every one with a single packet, every second with two, and so on. A hand goes round
 //! the slab, so that whoever opens connections in bulk meets his own oldest ones first.
 
@@ -23,6 +23,8 @@ pub(super) struct Eviction {
     hand: u32,
     /// One that could be spared when it was looked at.
     found: Option<u32>,
+    /// When looking ahead found none. To do so again in the same millisecond is of use only to one who was refused.
+    in_vain_at: Option<Milliseconds>,
     /// By client packets less one: the idle connections passed over since the last that was evicted.
     passed_over: [u8; FEW_PACKETS as usize],
 }
@@ -59,16 +61,23 @@ impl ConnectionTable {
         let chosen = found.or_else(|| self.search(SEARCH, now));
         if let Some(index) = chosen {
             self.evict(index);
+        } else {
+            self.eviction.in_vain_at = None;
         }
         chosen.is_some()
     }
 
     /// Between bursts: looks ahead, in a full table, for the connection that the next new one takes the place of. So a
-    /// long stretch of connections that live stands in nobody's way. Looks at `entries` of them.
+    /// long stretch of connections that live stands in nobody's way. Looks at `entries` of them; after finding none again
+    /// in the next millisecond, or when a newcomer was refused.
     #[inline]
     pub fn look_ahead(&mut self, entries: u32, now: Milliseconds) {
-        if self.is_full() && self.eviction.found.is_none_or(|index| self.spare(index, now).is_none()) {
+        if self.is_full()
+            && self.eviction.in_vain_at != Some(now)
+            && self.eviction.found.is_none_or(|index| self.spare(index, now).is_none())
+        {
             self.eviction.found = self.search(entries, now);
+            self.eviction.in_vain_at = self.eviction.found.is_none().then_some(now);
         }
     }
 
@@ -101,7 +110,7 @@ impl ConnectionTable {
     fn spare(&self, index: u32, now: Milliseconds) -> Option<Spare> {
         let entry = self.connection(index).filter(|entry| entry.is_live() && !self.is_held(entry))?;
         match entry.state() {
-            ConnectionState::SynRecv | ConnectionState::SynAck => Some(Spare::HalfOpen),
+            ConnectionState::None | ConnectionState::SynRecv | ConnectionState::SynAck => Some(Spare::HalfOpen),
             ConnectionState::TimeWait | ConnectionState::Close => Some(Spare::Over),
             ConnectionState::Established | ConnectionState::Udp => {
                 let few = (1..=FEW_PACKETS).contains(&entry.in_packets());

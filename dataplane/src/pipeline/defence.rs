@@ -1,6 +1,7 @@
 //! Defence against floods: what the settings `secure_tcp`, `drop_entry` and `drop_packet` do, always or under pressure.
 //!
-//! Pressure is a matter of each worker: its connection table is as full as `pressure_percent` says. Modes 1 and 2 mean
+//! Pressure is a matter of each worker: its connection table, or the table of templates that all share, is as full as
+//! `pressure_percent` says. Modes 1 and 2 mean
 //! the same, "under pressure"; the reference shows by the number whether it is on (2) or not (1). All the work that goes
 //! round the table is done in small steps between bursts.
 
@@ -14,6 +15,8 @@ const ALWAYS: u32 = 3;
 const ROUND_SECONDS: u64 = 32;
 /// Entries looked at for each timer that a round may handle: a look is cheaper.
 const LOOKS_PER_TIMER: usize = 4;
+/// Connections removed in one round: a removal takes about a microsecond.
+const REMOVALS: u32 = 32;
 
 /// What the settings ask of one worker now.
 #[derive(Debug, Default)]
@@ -22,7 +25,7 @@ pub(super) struct Defence {
     pub(super) rules: Rules,
     /// `reset_on_expiry` is on: where connections are is noted with each packet of a client.
     pub(super) notes_positions: bool,
-    /// The table is nearly full.
+    /// A table is nearly full.
     pressure: bool,
     /// `drop_entry` is on.
     evicts: bool,
@@ -87,19 +90,31 @@ impl Pipeline {
             0 => None,
             ALWAYS => Some(settings.am_droprate.into()),
             _ => self.defence.pressure.then(|| {
-                let capacity = u64::from(self.connections.capacity());
-                let began = capacity - capacity * u64::from(settings.pressure_percent) / 100;
-                let left = capacity - self.connections.len() as u64;
-                began / began.saturating_sub(left).max(1)
+                let rate = |(used, places): (u64, u64)| {
+                    let began = places - places * u64::from(settings.pressure_percent) / 100;
+                    began / began.saturating_sub(places.saturating_sub(used)).max(1)
+                };
+                let [connections, templates] = self.occupancy().map(rate);
+                connections.min(templates)
             }),
         }
     }
 
-    /// Looks how full the table is; true if that changes something.
+    /// What is in use of how much: of this worker's connection table, and of the templates of all workers.
+    #[inline]
+    fn occupancy(&self) -> [(u64, u64); 2] {
+        let templates = &self.settings.templates;
+        [
+            (self.connections.len() as u64, self.connections.capacity().into()),
+            (templates.len() as u64, templates.positions() as u64),
+        ]
+    }
+
+    /// Looks how full the tables are; true if that changes something.
     #[inline]
     fn judge_pressure(&mut self) -> bool {
         let percent = u64::from(self.tables.services.settings().pressure_percent);
-        let pressure = self.connections.len() as u64 * 100 >= u64::from(self.connections.capacity()) * percent;
+        let pressure = self.occupancy().iter().any(|(used, places)| used * 100 >= places * percent);
         let changed = pressure != self.defence.pressure;
         self.defence.pressure = pressure;
         changed
@@ -139,15 +154,19 @@ impl Pipeline {
     fn sweep_removed(&mut self, budget: usize) {
         let Some(first) = self.defence.sweep.next else { return };
         let end = first.saturating_add(looks(budget)).min(self.connections.capacity());
-        for index in first..end {
+        let (mut next, mut removals) = (first, 0);
+        while next < end && removals < REMOVALS {
+            let index = next;
+            next += 1;
             let gone = self.connections.connection(index).is_some_and(|entry| {
                 entry.is_live() && self.real(entry.real_slot(), entry.real_generation()).is_none()
             });
             if gone {
                 self.connections.remove(index);
+                removals += 1;
             }
         }
-        self.defence.sweep.next = (end < self.connections.capacity()).then_some(end);
+        self.defence.sweep.next = (next < self.connections.capacity()).then_some(next);
     }
 }
 

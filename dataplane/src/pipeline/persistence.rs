@@ -149,7 +149,7 @@ impl Pipeline {
     }
 
     /// The connection that was counted at its template does not come, or has gone already.
-    fn leave_template(&self, choice: &Choice) {
+    pub(super) fn leave_template(&self, choice: &Choice) {
         if let Some(template) = choice.template {
             self.settings.templates.release(template, self.now);
         }

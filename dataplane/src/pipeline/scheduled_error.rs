@@ -24,6 +24,11 @@ impl Pipeline {
         let Some(service) = self.tables.services.lookup(quoted.protocol, vip.address, vip.port) else {
             return Fate::Drop(DropReason::IcmpNoConnection);
         };
+        if let Some(rate) = self.drop_rate()
+            && self.defence.chooses(rate)
+        {
+            return Fate::Drop(DropReason::DropPacket);
+        }
         let newcomer = Newcomer { source: client, destination: vip, now: self.now };
         let pick = || service.pick(&mut self.cursors, &newcomer, &self.directory);
         let flow = Flow {
@@ -40,11 +45,17 @@ impl Pipeline {
             Err(reason) => return Fate::Drop(reason),
         };
         let identity = choice.identity(&flow);
-        if self.insert_chosen(&choice, &identity, ConnectionState::None).is_none() {
-            return Fate::Drop(DropReason::TableFull);
+        if choice.one_packet {
+            // A connection that ends with this packet.
+            self.leave_template(&choice);
+        } else {
+            let Some(index) = self.insert_chosen(&choice, &identity, ConnectionState::None) else {
+                return Fate::Drop(DropReason::TableFull);
+            };
+            self.connections_changed();
+            self.counters.worker.connections_created.add(1);
+            self.begin_help(index, &identity, choice.service());
         }
-        self.connections_changed();
-        self.counters.worker.connections_created.add(1);
         self.count_connection(choice.slot);
         self.error_to_real(&identity, mbuf, out)
     }

@@ -1,12 +1,12 @@
 //! A full table: who opens connections in bulk loses them first, and those that are established live on.
 
 use crate::rig::{self, Kept, LAN, Rig, WAN, mbuf};
-use crate::traffic::{reply, tcp, udp};
+use crate::traffic::{VIP, reply, tcp, udp, wan};
 use dataplane::pipeline::{Origin, Verdict};
 use link::DropReason;
 use link::message::ConnectionState;
 use rte_rs::{Burst, Mempool};
-use wire::build::Frame;
+use wire::build::{Frame, eth};
 
 const CAPACITY: u32 = 256;
 const ESTABLISHED: u16 = 64;
@@ -136,4 +136,95 @@ fn drop_entry_leaves_connections_alone_while_there_is_room_or_it_is_off() {
         rig.set_time(now);
         assert_eq!(rig.connections(now).len(), left, "{settings} at {now}");
     }
+}
+
+#[test]
+fn connections_of_removed_reals_go_a_few_in_each_round() {
+    let pool = rig::start(255);
+    let (mut rig, mut out) = (Rig::new(1, rig::machine(1, CAPACITY)), Kept::new(&pool));
+    rig.apply_settings("expire_nodest_conn = 1", 0);
+    for client in 1000..1100 {
+        send(&mut rig, &mut out, &pool, WAN, &udp(client, 53));
+        send(&mut rig, &mut out, &pool, WAN, &tcp(client, 82).syn());
+    }
+    rig.apply_with(3, "expire_nodest_conn = 1", 0);
+    let mut left = vec![rig.connections(0).len()];
+    for _ in 0..8 {
+        rig.pipelines[0].expire(64);
+        left.push(rig.connections(0).len());
+    }
+    assert_eq!(left, [200, 168, 136, 104, 100, 100, 100, 100, 100]);
+}
+
+/// Which connection is found shows where the hand of the table is.
+#[test]
+fn full_table_of_living_connections_is_looked_through_once_a_millisecond_or_for_those_refused() {
+    let pool = rig::start(255);
+    let (mut rig, mut out) = (Rig::new(1, rig::machine(1, CAPACITY)), Kept::new(&pool));
+    for client in 1000..1000 + CAPACITY as u16 {
+        assert!(connect(&mut rig, &mut out, &pool, client));
+    }
+    let mut end = |rig: &mut Rig, n: u16| send(rig, &mut out, &pool, WAN, &tcp(1000 + n, 80).rst());
+    for _ in 0..20 {
+        rig.pipelines[0].expire(1);
+    }
+    end(&mut rig, 30);
+    let mut open = |rig: &mut Rig, n: u16| send(rig, &mut out, &pool, WAN, &udp(20_000 + n, 53));
+    let forwarded = |verdict| matches!(verdict, Verdict::Forwarded { .. });
+    assert!(
+        forwarded(open(&mut rig, 0)),
+        "4 entries were looked at in 20 rounds, so the next 64 have the one that ended"
+    );
+    // Now the hand is at 31, and a refused one moves it to 95: then rounds look on.
+    assert_eq!(open(&mut rig, 1), Verdict::Dropped(DropReason::TableFull));
+    send(&mut rig, &mut Kept::new(&pool), &pool, WAN, &tcp(1000 + 98, 80).rst());
+    rig.pipelines[0].expire(1);
+    let was = rig.totals().connections_evicted;
+    assert!(forwarded(send(&mut rig, &mut Kept::new(&pool), &pool, WAN, &udp(20_002, 53))));
+    assert_eq!(rig.totals().connections_evicted, was + 1);
+}
+
+/// An error about a reply of a service's port to this port of the client.
+fn error_about(service: &Frame) -> Frame {
+    wan().ipv4("10.55.0.1", VIP).icmp(3, 3).quoting_briefly(service)
+}
+
+#[test]
+fn connections_that_errors_opened_make_room_and_obey_drop_packet() {
+    let pool = rig::start(255);
+    let (mut rig, mut out) = (Rig::new(1, rig::machine(1, CAPACITY)), Kept::new(&pool));
+    rig.apply_settings("schedule_icmp = 1", 0);
+    let about = |client| error_about(&eth().ipv4(VIP, "202.100.1.2").tcp(80, client));
+    for client in 1000..1000 + CAPACITY as u16 {
+        send(&mut rig, &mut out, &pool, WAN, &about(client));
+    }
+    let states: Vec<_> = rig.connections(0).iter().map(|row| row.state).collect();
+    assert_eq!(states, [ConnectionState::None; CAPACITY as usize]);
+    assert!(connect(&mut rig, &mut out, &pool, 5000), "it takes the place of one of them");
+    rig.apply_settings("schedule_icmp = 1\ndrop_packet = 3\nam_droprate = 1", 0);
+    assert_eq!(send(&mut rig, &mut out, &pool, WAN, &about(6000)), Verdict::Dropped(DropReason::DropPacket));
+}
+
+#[test]
+fn half_open_connections_of_a_persistent_service_start_the_automatic_defences() {
+    let pool = rig::start(255);
+    let mut machine = rig::machine(1, 4096);
+    machine.dataplane.templates = 64;
+    let (mut rig, mut out) = (Rig::new(1, machine), Kept::new(&pool));
+    let places = rig.pipelines[0].templates().positions() as u32;
+    rig.apply_settings("drop_entry = 1\npressure_percent = 50", 0);
+    let pressure = |rig: &mut Rig| {
+        rig.pipelines[0].expire(64);
+        rig.totals().pressure
+    };
+    let mut client = 0xca64_0001_u32;
+    while (rig.pipelines[0].templates().len() as u32) < places / 2 {
+        assert_eq!(pressure(&mut rig), 0);
+        let syn = wan().ipv4(client.to_be_bytes(), VIP).tcp(1000, 88).syn();
+        send(&mut rig, &mut out, &pool, WAN, &syn);
+        client += 1;
+    }
+    assert_eq!(pressure(&mut rig), 1);
+    rig.set_time(32_000);
+    assert_eq!(rig.pipelines[0].templates().len(), 0, "drop_entry has been round the table");
 }

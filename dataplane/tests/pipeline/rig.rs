@@ -220,8 +220,13 @@ impl Rig {
 
     /// Takes the services with other settings into force: the text of `[settings]`.
     pub(crate) fn apply_settings(&mut self, settings: &str, now: u64) {
+        self.apply_with(0, settings, now);
+    }
+
+    /// The same, of a variant of the services.
+    pub(crate) fn apply_with(&mut self, variant: usize, settings: &str, now: u64) {
         let text = format!("[settings]\n{settings}\n");
-        let mut services = services(0);
+        let mut services = services(variant);
         services.settings = Services::parse(&text, "services.toml").unwrap_or_else(|error| panic!("{error}")).settings;
         self.apply_table(&services.table(), now);
     }
