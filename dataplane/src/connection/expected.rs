@@ -135,6 +135,11 @@ fn deadline(value: &Value) -> Milliseconds {
 const OPEN: u64 = 1 << 31;
 const HOLDS: u64 = OPEN - 1;
 
+/// Places of expectations for so many control connections.
+fn places(controls: u32) -> usize {
+    controls as usize * 2
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Expected {
@@ -144,9 +149,18 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// Room for the expectations of `controls` control connections, over all workers.
+    /// Room for the expectations of `controls` control connections, over all workers. Nobody outside knows which share a
+    /// bucket.
     pub fn new(controls: u32, accounts: Accounts) -> Self {
-        let table = SharedTable::new(controls as usize * 2);
+        Self::over(SharedTable::with_secret(places(controls)), controls, accounts)
+    }
+
+    /// The same, where equal uses give equal lists: for a replay.
+    pub fn reproducible(controls: u32, accounts: Accounts) -> Self {
+        Self::over(SharedTable::new(places(controls)), controls, accounts)
+    }
+
+    fn over(table: SharedTable, controls: u32, accounts: Accounts) -> Self {
         Self { table, controls: (0..controls).map(|_| AtomicU64::new(0)).collect(), accounts }
     }
 

@@ -13,7 +13,7 @@ struct Bench {
 impl Bench {
     fn new(controls: u32) -> Self {
         let (accounts, link) = accounts();
-        Self { expected: Expected::new(controls, accounts), link }
+        Self { expected: Expected::reproducible(controls, accounts), link }
     }
 
     fn control(&self, index: u32) -> Control {
@@ -144,4 +144,23 @@ fn a_place_is_free_again_when_its_connection_and_all_that_hold_it_are_gone() {
     assert_ne!(next.generation, control.generation);
     bench.expected.close(control);
     assert_eq!(bench.expected.open(0), None, "an earlier owner closes nothing");
+}
+
+#[test]
+fn nobody_outside_knows_which_expectations_share_a_bucket() {
+    let order = |expected: Expected| -> Vec<u16> {
+        for index in 0..40 {
+            let control = expected.open(index).expect("a free place");
+            let service = Endpoint { port: 50_000 + index as u16, ..SERVICE };
+            let announced = Expectation { service, ..expectation(Opener::Client, control) };
+            assert_eq!(expected.announce(&announced, 0), Ok(true));
+        }
+        (0..expected.positions()).filter_map(|at| expected.row(at, 0)).map(|row| row.service.port()).collect()
+    };
+    let made = |make: fn(u32, Accounts) -> Expected| {
+        let (accounts, _link) = accounts();
+        order(make(256, accounts))
+    };
+    assert_ne!(made(Expected::new), made(Expected::new));
+    assert_eq!(made(Expected::reproducible), made(Expected::reproducible));
 }

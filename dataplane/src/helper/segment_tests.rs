@@ -48,7 +48,7 @@ type Said = (u32, u32, String, Flags);
 impl Line {
     fn new() -> Self {
         let (accounts, link) = accounts();
-        let expected = Arc::new(Expected::new(8, accounts));
+        let expected = Arc::new(Expected::reproducible(8, accounts));
         let mut helpers = Helpers::of_worker(&expected, 0, 1);
         let place = helpers.begin().expect("a free place");
         Self { helpers, place, expected, _link: link, read: Read::default(), announced: 0, room: 1500 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 fn expected(controls: u32) -> (Arc<Expected>, DataplaneLink) {
     let (accounts, link) = accounts();
-    (Arc::new(Expected::new(controls, accounts)), link)
+    (Arc::new(Expected::reproducible(controls, accounts)), link)
 }
 
 #[test]

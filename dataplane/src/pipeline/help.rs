@@ -37,7 +37,7 @@ impl Pipeline {
     pub(super) fn help_request(&mut self, index: u32, flow: &Flow, mbuf: &mut Mbuf) -> Result<(), Fate> {
         let segment = self.segment(flow, mbuf)?;
         let reads = self.reads(index);
-        let Some((place, identity)) = self.helper_state(index, &segment) else { return Ok(()) };
+        let Some((place, identity)) = self.helper_state(index) else { return Ok(()) };
         let Some((conversation, mut lines)) = self.connections.helpers().reader(place, &identity, self.now) else {
             return Ok(());
         };
@@ -56,7 +56,10 @@ impl Pipeline {
             Err(fate) => return fate,
         };
         let reads = self.reads(index);
-        let Some((place, identity)) = self.helper_state(index, &segment) else {
+        if segment.has_payload() {
+            self.begin_helper_state(index);
+        }
+        let Some((place, identity)) = self.helper_state(index) else {
             return self.reply(index, flow, mbuf, out);
         };
         let before = usize::from(flow.length);
@@ -90,19 +93,21 @@ impl Pipeline {
         connection.is_some_and(|connection| connection.state() == ConnectionState::Established)
     }
 
-    /// The place of the connection's state, made with its first text. If there is none left, the connection goes on
-    /// without its helper.
-    fn helper_state(&mut self, index: u32, segment: &Segment) -> Option<(u32, Identity)> {
+    /// The place of the connection's state, if it has one yet.
+    fn helper_state(&self, index: u32) -> Option<(u32, Identity)> {
         let connection = self.connections.connection(index)?;
-        let identity = connection.identity();
-        if let Some(place) = connection.helper_state() {
-            return Some((place, identity));
-        }
-        if !segment.has_payload() {
-            return None;
+        Some((connection.helper_state()?, connection.identity()))
+    }
+
+    /// Makes the connection's state with the first text of the real, which speaks first (RFC 959 section 5.4): a client
+    /// whose handshake is forged gets none, and takes no place. If there is none left, the connection goes on without
+    /// its helper.
+    fn begin_helper_state(&mut self, index: u32) {
+        if self.connections.connection(index).is_none_or(|connection| connection.helper_state().is_some()) {
+            return;
         }
         let place = self.connections.helpers().begin();
-        let connection = self.connections.connection(index)?;
+        let Some(connection) = self.connections.connection(index) else { return };
         match place {
             Some(place) => connection.set_helper_state(place),
             None => {
@@ -110,7 +115,6 @@ impl Pipeline {
                 self.counters.worker.helper_exhausted.add(1);
             }
         }
-        Some((place?, identity))
     }
 
     fn count_help(&self, read: &Read, announced: u8) {

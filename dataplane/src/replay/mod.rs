@@ -235,7 +235,7 @@ impl<'a> Replay<'a> {
             .map_err(|(reason, _)| refused(&options.config, reason))?;
         publisher.apply_services(1, &services.table(), 0).map_err(|reason| refused(&options.services, reason))?;
         let accounts = Accounts::new(link.directory().reals.clone());
-        let expected = Arc::new(Expected::new(setup::control_connections(machine), accounts.clone()));
+        let expected = Arc::new(Expected::reproducible(setup::control_connections(machine), accounts.clone()));
         let (connections, _) =
             ConnectionTable::create(0, machine.dataplane.connections, -1, accounts, 0).map_err(ReplayError::dpdk)?;
         let counters = Counters::of_worker(&link, 0, real.len() as u16)

@@ -42,8 +42,14 @@ impl Bench {
         self.out.sent.pop().map(|(_, bytes)| bytes)
     }
 
-    /// A control connection from this port of the client, established.
+    /// A control connection from this port of the client, established and welcomed.
     fn control(&mut self, client: u16) {
+        self.connect(client);
+        self.answer(client, "220 hi\r\n");
+    }
+
+    /// A control connection on which nothing has been said.
+    fn connect(&mut self, client: u16) {
         self.give(WAN, client, &tcp(client, 21).syn().seq(0));
         self.give(LAN, client, &reply(REAL, 2121, client).syn().seq(0).acking(1));
         self.give(WAN, client, &tcp(client, 21).seq(1).acking(1));
@@ -210,4 +216,35 @@ fn control_connections_without_a_place_go_on_without_their_helper() {
     bench.command(clients[0], "PASV\r\n");
     assert_eq!(bench.answer(clients[0], text), "227 ok (202,103,106,5,200,1)\r\n");
     assert_eq!(bench.totals().helper_exhausted, 3);
+}
+
+#[test]
+fn who_forges_a_handshake_takes_no_place() {
+    let mut bench = Bench::new(1000);
+    let places = u16::try_from(bench.rig.pipelines[0].expected().controls()).expect("a small number");
+    // The real has answered with its SYN and has got a guessed ACK: it says nothing.
+    for client in 10_000..10_000 + places * 2 {
+        bench.give(WAN, client, &tcp(client, 21).syn().seq(0));
+        bench.give(LAN, client, &reply(REAL, 2121, client).syn().seq(0).acking(1));
+        bench.next.insert(client, (1, 1, 1));
+        bench.command(client, "PORT 202,100,1,2,200,9\r\n");
+    }
+    let totals = bench.totals();
+    assert_eq!((totals.helper_announced, totals.helper_exhausted), (0, 0));
+    bench.control(1000);
+    assert!(bench.passive(1000, 0, 2000));
+    assert_eq!(bench.totals().helper_exhausted, 0);
+}
+
+#[test]
+fn what_a_client_says_before_the_real_has_spoken_is_not_read() {
+    let mut bench = Bench::new(1000);
+    let passive = "227 ok (172,16,0,2,200,1)\r\n";
+    bench.connect(1000);
+    bench.command(1000, "PASV\r\nPORT 202,100,1,2,200,9\r\n");
+    assert_eq!(bench.answer(1000, passive), passive, "no command was read that it answers");
+    assert_eq!(bench.held(0), [""; 0]);
+    // The real has spoken.
+    bench.command(1000, "PASV\r\n");
+    assert_eq!(bench.answer(1000, passive), "227 ok (202,103,106,5,200,1)\r\n");
 }

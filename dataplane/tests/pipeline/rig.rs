@@ -181,7 +181,7 @@ impl Rig {
         publisher.apply_services(1, &services(0).table(), 0).unwrap();
         let path_mtus = Arc::<PathMtus>::default();
         let accounts = Accounts::new(link.directory().reals.clone());
-        let expected = Arc::new(Expected::new(setup::control_connections(&machine), accounts));
+        let expected = Arc::new(Expected::reproducible(setup::control_connections(&machine), accounts));
         let templates = setup::templates(&machine, &link.directory());
         let pipelines = (0..workers)
             .map(|worker| {
