@@ -113,8 +113,8 @@ pub fn check_service(key: &ServiceKey, options: &ServiceOptions) -> Result<(), B
         if options.one_packet && endpoint.protocol != Protocol::Udp {
             return Err(Broken::new("one_packet", true, "only with protocol \"udp\", or in the service of a group"));
         }
-        if options.helper.is_some() && endpoint.protocol != Protocol::Tcp {
-            return Err(Broken::new("helper", "\"ftp\"", "only with protocol \"tcp\""));
+        if options.helper.is_some() && (endpoint.protocol != Protocol::Tcp || endpoint.address.port() == 0) {
+            return Err(Broken::new("helper", "\"ftp\"", "only with protocol \"tcp\" and a port"));
         }
     } else if options.helper.is_some() {
         return Err(Broken::new("helper", "\"ftp\"", "\"none\" in the service of a group"));

@@ -141,6 +141,7 @@ pub fn decode_request(line: &[u8]) -> Result<Request, Failure> {
     let request = serde_json::from_slice(line).and_then(|request| match request {
         Request::Status
         | Request::ServiceList
+        | Request::GroupList
         | Request::Drops
         | Request::Ports
         | Request::Settings

@@ -70,7 +70,7 @@ fn a_refusal_leaves_the_running_table_and_says_why() {
     let _sluiced = site.start();
     site.connected();
     dataplane.table(1);
-    dataplane.shared().refuse = Some((Refusal::PortDiffers, 4));
+    dataplane.shared().refuse = Some((Refusal::PortDiffers, 5));
     let (code, message) = site.refused(ADD);
     assert_eq!(code, Code::Refused);
     assert!(

@@ -69,7 +69,7 @@ const OPTION_MISTAKES: &[Mistake] = &[
     (
         "protocol = \"tcp\"",
         "protocol = \"udp\"",
-        "service \"hash\": helper \"ftp\", allowed only with protocol \"tcp\" (f:16)",
+        "service \"hash\": helper \"ftp\", allowed only with protocol \"tcp\" and a port (f:16)",
     ),
     (
         "helper = \"ftp\"",
@@ -107,6 +107,8 @@ const OPTION_MISTAKES: &[Mistake] = &[
 fn each_mistake_in_the_options_of_services_is_named_with_its_line() {
     check(OPTIONS, "f", OPTION_MISTAKES, Services::parse);
     let all_ports = OPTIONS.replace("10.9.9.2:21", "10.9.9.2:0").replace("10.0.2.2:21", "10.0.2.2:0");
+    assert!(Services::parse(&all_ports, "f").is_err(), "a helper without a port");
+    let all_ports = all_ports.replace("helper = \"ftp\"\n", "");
     assert!(Services::parse(&all_ports, "f").is_ok());
     let not_persistent = all_ports.replace("persistence = 360\npersistence_netmask = \"255.255.255.0\"\n", "");
     let refused = Services::parse(&not_persistent, "f").expect_err("port 0 without persistence").to_string();

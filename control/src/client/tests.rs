@@ -271,6 +271,24 @@ fn commands_mean_their_requests() {
             r#"{"command":"service_set","service":"web","options":{"persistence":0}}"#,
         ),
         (
+            &[
+                "service",
+                "add",
+                "all",
+                "tcp",
+                "10.0.0.1:0",
+                "--persistence",
+                "60",
+                "--persistence-netmask",
+                "255.255.255.0",
+            ],
+            r#"{"command":"service_add","name":"all","protocol":"tcp","address":"10.0.0.1:0","scheduler":"wlc","method":"nat","options":{"persistence":60,"persistence_netmask":"255.255.255.0"}}"#,
+        ),
+        (
+            &["real", "add", "web", "10.0.0.3:80", "--upper-threshold", "100", "--lower-threshold", "50"],
+            r#"{"command":"real_add","service":"web","address":"10.0.0.3:80","upper_threshold":100,"lower_threshold":50}"#,
+        ),
+        (
             &["real", "set", "web", "10.0.0.3:80", "--upper-threshold", "100"],
             r#"{"command":"real_set","service":"web","address":"10.0.0.3:80","upper_threshold":100}"#,
         ),

@@ -1,5 +1,6 @@
 //! The difference of two service tables in words. Pure.
 
+use super::options::{described, described_real};
 use config::{NamedService, Services};
 use link::model::{Group, RealServer, Service, ServiceKey};
 use std::collections::HashMap;
@@ -32,7 +33,8 @@ pub fn differences(old: &Services, new: &Services) -> Vec<String> {
             Some(known) => changed_service(known, named, &mut lines),
             None => {
                 let Service { key, options, reals } = &named.service;
-                lines.push(format!("+ service {}, {key}, {}, {}", named.name, options.scheduler, named.method));
+                let more = described(options, key);
+                lines.push(format!("+ service {}, {key}, {}, {}{more}", named.name, options.scheduler, named.method));
                 lines.extend(reals.iter().map(|real| added(&named.name, real)));
             }
         }
@@ -75,7 +77,7 @@ fn option_values(service: &Service) -> [(&'static str, String); 8] {
 }
 
 fn added(name: &str, real: &RealServer) -> String {
-    format!("+ real {} of {name}, {}, weight {}", real.address, real.method, real.weight)
+    format!("+ real {} of {name}, {}", real.address, described_real(real))
 }
 
 fn changed_service(old: &NamedService, new: &NamedService, lines: &mut Vec<String>) {

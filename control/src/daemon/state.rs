@@ -194,9 +194,14 @@ impl Daemon {
         let mut new = (*old).clone();
         let mut message = edit(&mut new)?;
         let changes = differences(&old, &new);
-        let generation = self.session.view(|view| view.status().services_generation).unwrap_or(0);
-        if new == *old && !self.unsent.get() && generation != 0 {
-            return Ok(Changed { message, changes, in_force: true, generation });
+        let running = self.session.view(|view| view.status().services_generation);
+        // Nothing to send, and nothing to keep either: without a dataplane the services file goes on to count.
+        if new == *old && !self.unsent.get() {
+            match running {
+                Ok(0) => {}
+                Ok(generation) => return Ok(Changed { message, changes, in_force: true, generation }),
+                Err(_) => return Ok(Changed { message, changes, in_force: false, generation: 0 }),
+            }
         }
         let sent = self.send(&turn, new).await?;
         let (in_force, generation) = match sent {

@@ -226,7 +226,7 @@ impl ConnectionTable {
 
     /// A packet of this connection leads to `state`, in which it may idle for `timeout` milliseconds. The wheel is
     /// touched only where that is less time than it waits for; a longer life is found when it fires.
-    #[inline]
+    #[inline(always)]
     pub fn enter_state(&mut self, index: u32, state: ConnectionState, timeout: u32, now: Milliseconds) {
         let Some(entry) = self.store.slab.get(index as usize) else { return };
         entry.touch(now);

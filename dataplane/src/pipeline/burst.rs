@@ -2,7 +2,7 @@
 
 use super::fragments::WHOLE;
 use super::output::Fate;
-use super::parse::{Flow, Parsed, parse};
+use super::parse::{Flow, Parsed, parse_inline};
 use super::{IPV4_OFFSET, Output, Pipeline, Verdict};
 use crate::connection::Found;
 use crate::steer::Steering;
@@ -62,7 +62,7 @@ impl Pipeline {
         self.look_up_burst();
         for (position, mut mbuf) in burst.drain().enumerate() {
             let fate = self.decide(position, &mut mbuf, out);
-            let verdict = self.finish(fate, mbuf, out);
+            let verdict = self.finish_inline(fate, mbuf, out);
             if let Some(slot) = self.batch.verdicts.get_mut(position) {
                 *slot = verdict;
             }
@@ -92,7 +92,7 @@ impl Pipeline {
                 continue;
             };
             *parsed = match self.settings.ports.get(usize::from(mbuf.port())) {
-                Some(facts) if mbuf.is_contiguous() => parse(mbuf.data(), &facts.mac, key),
+                Some(facts) if mbuf.is_contiguous() => parse_inline(mbuf.data(), &facts.mac, key),
                 None if mbuf.port() & WHOLE != 0 => Parsed::Whole,
                 _ => Parsed::Refused(DropReason::FrameMalformed),
             };
@@ -137,7 +137,7 @@ impl Pipeline {
             return Fate::Drop(DropReason::FrameMalformed);
         };
         match parsed {
-            Parsed::Flow(flow) => self.carry(&flow, self.found(position), mbuf, out),
+            Parsed::Flow(flow) => self.carry_inline(&flow, self.found(position), mbuf, out),
             Parsed::Elsewhere { worker } => Fate::HandOff { worker },
             Parsed::IcmpError { destination } => self.icmp_error(destination, mbuf, out),
             Parsed::Fragment { source, destination } => self.fragment(source, destination, mbuf, out),
@@ -149,9 +149,17 @@ impl Pipeline {
         }
     }
 
-    /// A packet of a connection, or one that may open one.
-    #[inline]
+    /// A packet of a connection, or one that may open one; for those that come another way than in a burst.
+    #[cold]
+    #[inline(never)]
     pub(super) fn carry<O: Output>(&mut self, flow: &Flow, found: Option<Found>, mbuf: &mut Mbuf, out: &mut O) -> Fate {
+        self.carry_inline(flow, found, mbuf, out)
+    }
+
+    // The stages of a burst are one function each, whoever else uses what they are made of: a call costs more than the
+    // tests in it.
+    #[inline(always)]
+    fn carry_inline<O: Output>(&mut self, flow: &Flow, found: Option<Found>, mbuf: &mut Mbuf, out: &mut O) -> Fate {
         if usize::from(flow.header_len) != ipv4::HEADER_LEN
             && let Some(fate) = self.refused_for_options(flow, found, mbuf, out)
         {
@@ -180,8 +188,15 @@ impl Pipeline {
         self.batch.stale = true;
     }
 
-    #[inline]
+    /// The end of a frame that is in no burst.
+    #[cold]
+    #[inline(never)]
     pub(super) fn finish<O: Output>(&mut self, fate: Fate, mbuf: Mbuf, out: &mut O) -> Verdict {
+        self.finish_inline(fate, mbuf, out)
+    }
+
+    #[inline(always)]
+    fn finish_inline<O: Output>(&mut self, fate: Fate, mbuf: Mbuf, out: &mut O) -> Verdict {
         match fate {
             Fate::Forward { port } => {
                 out.transmit(port, mbuf);

@@ -15,7 +15,7 @@ use rte_rs::Mbuf;
 const REUSE_FIN_WAIT: u32 = 2;
 
 impl Pipeline {
-    #[inline]
+    #[inline(always)]
     pub(super) fn follow<O: Output>(&mut self, found: Found, flow: &Flow, mbuf: &mut Mbuf, out: &mut O) -> Fate {
         let Some(connection) = self.connections.connection(found.index) else {
             return Fate::Drop(DropReason::NoConnection);
@@ -24,7 +24,7 @@ impl Pipeline {
             if connection.is_helped() {
                 return self.helped_reply(found.index, flow, mbuf, out);
             }
-            return self.reply(found.index, flow, mbuf, out);
+            return self.reply_inline(found.index, flow, mbuf, out);
         }
         let identity = connection.identity();
         let state = connection.state();
@@ -57,9 +57,15 @@ impl Pipeline {
         }
     }
 
-    /// A real's packet to its client: VS/NAT's way back. It is routed (time to live, MTU) before the connection sees it.
-    #[inline]
+    /// A real's packet to its client, of a connection that is found another way, or has a helper.
+    #[inline(never)]
     pub(super) fn reply<O: Output>(&mut self, index: u32, flow: &Flow, mbuf: &mut Mbuf, out: &mut O) -> Fate {
+        self.reply_inline(index, flow, mbuf, out)
+    }
+
+    /// A real's packet to its client: VS/NAT's way back. It is routed (time to live, MTU) before the connection sees it.
+    #[inline(always)]
+    fn reply_inline<O: Output>(&mut self, index: u32, flow: &Flow, mbuf: &mut Mbuf, out: &mut O) -> Fate {
         let Some(connection) = self.connections.connection(index) else {
             return Fate::Drop(DropReason::NoConnection);
         };
@@ -101,7 +107,7 @@ impl Pipeline {
     }
 
     /// A packet leads a connection, of a real with these timeouts, to `state`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn enter_state(&mut self, index: u32, state: ConnectionState, timeouts: u32) {
         let timeout = self.tables.services.timeout_ms(timeouts, state);
         self.connections.enter_state(index, state, timeout, self.now);
@@ -109,6 +115,7 @@ impl Pipeline {
 
     /// Whether a SYN begins a new connection in place of this one: one that is over (`conn_reuse_mode`), or one whose
     /// real is quiesced, if such are given up (`expire_nodest_conn`).
+    #[inline(never)]
     fn is_replaced(&self, connection: &Connection) -> bool {
         let settings = self.tables.services.settings();
         let real = || self.real(connection.real_slot(), connection.real_generation());
@@ -140,6 +147,7 @@ impl Pipeline {
     /// Removes a connection, and handles its packet as that of none: a real is chosen in this same packet. The scheduler
     /// and the thresholds still count the connection, and an error that there is no real is one about it, as in the
     /// reference.
+    #[inline(never)]
     fn begin_again<O: Output>(&mut self, index: u32, flow: &Flow, mbuf: &mut Mbuf, out: &mut O) -> Fate {
         let replaced = self.connections.connection(index).map(Connection::identity);
         let counted = self.connections.remove_counted(index);

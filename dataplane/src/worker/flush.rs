@@ -64,12 +64,16 @@ fn unpack(packed: u64) -> SocketAddrV4 {
     SocketAddrV4::new(Ipv4Addr::from_bits((packed >> 16) as u32), packed as u16)
 }
 
-/// Whether a connection is one of those that a filter names.
+/// Whether a connection is one of those that a filter names; port 0 stands for every port.
 pub fn matches(filter: &ConnectionFilter, row: &ConnectionRow) -> bool {
     filter.protocol.is_none_or(|protocol| row.protocol == Some(protocol))
         && filter.client.is_none_or(|client| client == *row.client.ip())
-        && filter.service.is_none_or(|service| service == row.service)
-        && filter.real.is_none_or(|real| real == row.real)
+        && filter.service.is_none_or(|service| is_at(row.service, service))
+        && filter.real.is_none_or(|real| is_at(row.real, real))
+}
+
+fn is_at(endpoint: SocketAddrV4, wanted: SocketAddrV4) -> bool {
+    endpoint == wanted || (wanted.port() == 0 && endpoint.ip() == wanted.ip())
 }
 
 /// The worker's side: where it is in the slab.

@@ -16,6 +16,7 @@ pub(in crate::client) enum ServiceCommand {
         service: String,
     },
     /// Adds a service without reals
+    #[command(group = clap::ArgGroup::new("change").multiple(true))]
     Add {
         /// Its name: 1 to 64 of letters, digits, ".", "_" and "-"
         name: String,
@@ -102,6 +103,7 @@ impl Options {
 #[derive(Debug, Subcommand)]
 pub(in crate::client) enum RealCommand {
     /// Adds a real server to a service
+    #[command(group = clap::ArgGroup::new("change").multiple(true))]
     Add {
         #[command(flatten)]
         real: Real,
@@ -128,7 +130,7 @@ pub(in crate::client) enum RealCommand {
         #[command(flatten)]
         thresholds: Thresholds,
     },
-    /// Removes a real server; its connections end
+    /// Removes a real server; packets of its connections are dropped until it comes back, or as expire_nodest_conn says
     Remove {
         #[command(flatten)]
         real: Real,
