@@ -5,12 +5,12 @@
 //! of the template are there, it is set again, to [`HELD_AGAIN`] from then on. A template whose real can't be used any
 //! more is *retired*: nothing finds it, it only waits for its timer.
 //!
-//! Timers are lazy: who looks at a template works out what its timer has done ([`Entry::run_timer`]); the main lcore
-//! sweeps for those that nobody looks at. That needs to know until when there were connections: [`Use::held_until`].
+//! Timers are lazy: who looks at a template works out what its timer has done (`Entry::run_timer`); the main lcore
+//! sweeps for those that nobody looks at. That needs to know until when there were connections: `Use::held_until`.
 //!
 //! # Who changes what
 //! An entry is changed with its bucket claimed (see [`super::shared`]), so of two workers that find no template and
-//! each choose a real one is first, and the other gets its real. [`Use`] is beside the entries, for words that are
+//! each choose a real one is first, and the other gets its real. `Use` is beside the entries, for words that are
 //! changed without a claim, so that the end of a connection never waits: `controlled` is raised only under the claim
 //! that finds or makes the template, and a template is taken out, or its place given to another, only under a claim
 //! that saw `controlled` at 0. So a connection that counts keeps its template where it is, and may refer to it by
