@@ -35,6 +35,7 @@ fn main() -> ExitCode {
             let test =
                 |file: PathBuf| Trial::test(suite::name(&file), move || Ok(suite::compare_with_recording(&file)?));
             let mut tests: Vec<Trial> = files.into_iter().map(test).collect();
+            tests.push(Trial::test("no_name_stands_twice", || Ok(suite::no_name_twice()?)));
             tests.push(Trial::test("report_is_that_of_the_document", || Ok(report::check()?)));
             tests.push(Trial::test("comparison_finds_what_differs", || Ok(own_tests::run()?)));
             libtest_mimic::run(&Arguments::from_args(), tests).exit_code()

@@ -29,6 +29,19 @@ pub(crate) fn files() -> Result<Vec<PathBuf>, String> {
     Ok(files)
 }
 
+/// The reference is asked all files at once and answers by name.
+pub(crate) fn no_name_twice() -> Result<(), String> {
+    let mut seen = std::collections::HashMap::new();
+    for file in files()? {
+        for scenario in scenarios(&file)? {
+            if let Some(first) = seen.insert(scenario.name.clone(), name(&file)) {
+                return Err(format!("{} is in {first} and in {}", scenario.name, name(&file)));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// A file's name in the list of tests.
 pub(crate) fn name(file: &Path) -> String {
     file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
