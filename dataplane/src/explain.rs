@@ -1,7 +1,7 @@
 //! What the director would do with a packet now, and why: the packet path's own questions, asked from the main lcore,
 //! changing nothing.
 
-use crate::connection::{Endpoint, Found, Slab, Templates, key};
+use crate::connection::{Connection, Endpoint, Found, Slab, Templates, key};
 use crate::nexthop::{self, Unreachable};
 use crate::pipeline::{is_usable, real_port, template_key};
 use crate::service::ServiceEntry;
@@ -9,7 +9,7 @@ use crate::steer;
 use crate::tables::Tables;
 use config::Unmatched;
 use link::DropReason;
-use link::message::{Explanation, Flow, Hop, Outcome};
+use link::message::{ConnectionRow, Explanation, Flow, Hop, Outcome};
 use link::model::{MacAddress, Protocol, ServiceKey};
 use rte_rs::HashReader;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -68,22 +68,7 @@ pub fn explain(
         // The entry may have changed hands since the look-up.
         && (row.client == flow.source || row.client == flow.destination)
     {
-        let real = tables.services.real(connection.real_slot(), connection.real_generation());
-        let service = real.and_then(|real| tables.services.service(real.service)).map(|service| service.key);
-        explanation.service = Some(service.unwrap_or(ServiceKey::new(flow.protocol, row.service)));
-        explanation.connection = Some((row.state, row.expires_in));
-        explanation.outbound = found.outbound;
-        explanation.real = Some((row.real, row.method));
-        let (slot, generation) = (connection.real_slot(), connection.real_generation());
-        let way = if found.outbound {
-            tables.next_hops.route(client.address)
-        } else if tables.services.real(slot, generation).is_none_or(|real| !real.available) {
-            explanation.outcome = Outcome::Dropped(DropReason::RealRemoved);
-            return Explained::Done(explanation);
-        } else {
-            tables.way(slot).map_or(Err(Unreachable::NoRoute), |way| way.hop)
-        };
-        leave(&mut explanation, way);
+        follow(&mut explanation, (flow.protocol, client.address), found, (connection, row), tables);
         return Explained::Done(explanation);
     }
     if !is_virtual {
@@ -122,6 +107,30 @@ fn remembered(
     let key = template_key(service, service.options.persistence.as_ref()?, protocol, client, port);
     let real = templates.find(&key, now)?;
     is_usable(&tables.services, &real).then_some(real.slot)
+}
+
+/// What happens to a packet of a connection; `client` is its client's address.
+fn follow(
+    explanation: &mut Explanation,
+    (protocol, client): (Protocol, u32),
+    found: Found,
+    (connection, row): (&Connection, ConnectionRow),
+    tables: &Tables,
+) {
+    let (slot, generation) = (connection.real_slot(), connection.real_generation());
+    let real = tables.services.real(slot, generation);
+    let service = real.and_then(|real| tables.services.service(real.service)).map(|service| service.key);
+    explanation.service = Some(service.unwrap_or(ServiceKey::new(protocol, row.service)));
+    explanation.connection = Some((row.state, row.expires_in));
+    explanation.outbound = found.outbound;
+    explanation.real = Some((row.real, row.method));
+    if found.outbound {
+        leave(explanation, tables.next_hops.route(client));
+    } else if real.is_none_or(|real| !real.available) {
+        explanation.outcome = Outcome::Dropped(DropReason::RealRemoved);
+    } else {
+        leave(explanation, tables.way(slot).map_or(Err(Unreachable::NoRoute), |way| way.hop));
+    }
 }
 
 /// Completes an explanation with what the scheduler says; `port` is the packet's.

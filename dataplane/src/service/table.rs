@@ -163,26 +163,10 @@ impl ServiceTable {
         for (service, &slot) in wanted.services.iter().zip(&assignment.services) {
             let (own, rest) = real_slots.split_at_checked(service.reals.len()).unwrap_or_default();
             real_slots = rest;
-            let candidates: Box<[_]> = own
-                .iter()
-                .zip(&service.reals)
-                .rev()
-                .map(|(&slot, real)| Candidate { slot, weight: real.weight })
-                .collect();
-            let (key, options) = (service.key, service.options);
-            let is_same = |before: &&ServiceEntry| {
-                let is_edited = |candidate: &Candidate| edited.contains(&candidate.slot);
-                before.key == key && before.candidates == candidates && !candidates.iter().any(is_edited)
-            };
-            let same = previous.service(slot).filter(is_same);
-            let members = || candidates.iter().filter_map(|candidate| reals.get(candidate.slot as usize)).map(member);
-            let before = same.map(|before| &before.scheduler);
-            let scheduler = Scheduler::new(&options, &wanted.settings, &candidates, members, before);
-            let same = same.filter(|before| before.scheduler.kind() == scheduler.kind());
-            let revision = same.map_or(generation, |before| before.revision);
-            let start = Start::default();
-            let mut entry = ServiceEntry { key, options, slot, revision, start, scheduler, candidates };
-            entry.start = start_of(&entry, previous, &reals);
+            let candidates = own.iter().zip(&service.reals).rev();
+            let candidates = candidates.map(|(&slot, real)| Candidate { slot, weight: real.weight }).collect();
+            let change = Built { generation, settings: &wanted.settings, edited: &edited, reals: &reals, previous };
+            let entry = change.entry(service, slot, candidates);
             let index = slot as usize;
             if services.len() <= index {
                 services.resize(index + 1, None);
@@ -339,6 +323,36 @@ impl ServiceTable {
         };
         let mut mine = self.reals.iter().enumerate().filter(|(_, real)| real.available);
         !mine.all(is_there)
+    }
+}
+
+/// What the entries of a new table are made from.
+struct Built<'a> {
+    generation: u64,
+    settings: &'a Settings,
+    /// Slots of reals that are new or changed.
+    edited: &'a HashSet<u32>,
+    reals: &'a [RealEntry],
+    previous: &'a ServiceTable,
+}
+
+impl Built<'_> {
+    /// The entry of a service; what has not changed since the previous table is taken over.
+    fn entry(&self, service: &model::Service, slot: u32, candidates: Box<[Candidate]>) -> ServiceEntry {
+        let (key, options) = (service.key, service.options);
+        let is_same = |before: &&ServiceEntry| {
+            let is_edited = |candidate: &Candidate| self.edited.contains(&candidate.slot);
+            before.key == key && before.candidates == candidates && !candidates.iter().any(is_edited)
+        };
+        let same = self.previous.service(slot).filter(is_same);
+        let members = || candidates.iter().filter_map(|candidate| self.reals.get(candidate.slot as usize)).map(member);
+        let before = same.map(|before| &before.scheduler);
+        let scheduler = Scheduler::new(&options, self.settings, &candidates, members, before);
+        let same = same.filter(|before| before.scheduler.kind() == scheduler.kind());
+        let revision = same.map_or(self.generation, |before| before.revision);
+        let mut entry = ServiceEntry { key, options, slot, revision, start: Start::default(), scheduler, candidates };
+        entry.start = start_of(&entry, self.previous, self.reals);
+        entry
     }
 }
 
