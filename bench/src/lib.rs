@@ -1,0 +1,4 @@
+//! How fast the director is: a traffic generator that checks what comes back, scenarios that run it against the real
+//! binaries, and a report.
+
+pub mod calibration;
