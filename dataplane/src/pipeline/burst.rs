@@ -3,7 +3,7 @@
 use super::fragments::WHOLE;
 use super::output::Fate;
 use super::parse::{Flow, Parsed, parse_inline};
-use super::{IPV4_OFFSET, Output, Pipeline, Verdict};
+use super::{IPV4_OFFSET, Output, Pipeline, Stage, Stopwatch, Verdict};
 use crate::connection::Found;
 use crate::steer::Steering;
 use link::DropReason;
@@ -57,9 +57,22 @@ impl Pipeline {
     /// Takes every frame of `burst` to its end. The frames are in the order in which they came; those of one flow leave
     /// in that order.
     pub fn process<O: Output>(&mut self, burst: &mut Burst, origin: Origin, out: &mut O) {
+        self.process_timed(burst, origin, out, &mut ());
+    }
+
+    /// [`Pipeline::process`], with somebody told when each stage ends.
+    pub fn process_timed<O: Output>(
+        &mut self,
+        burst: &mut Burst,
+        origin: Origin,
+        out: &mut O,
+        stopwatch: &mut impl Stopwatch,
+    ) {
         burst.prefetch();
         self.parse_burst(burst, origin);
+        stopwatch.lap(Stage::Parse);
         self.look_up_burst();
+        stopwatch.lap(Stage::LookUp);
         for (position, mut mbuf) in burst.drain().enumerate() {
             let fate = self.decide(position, &mut mbuf, out);
             let verdict = self.finish_inline(fate, mbuf, out);
@@ -68,6 +81,7 @@ impl Pipeline {
             }
         }
         self.batch.dropped.clear();
+        stopwatch.lap(Stage::Forward);
     }
 
     /// What became of the frame at `position` of the last burst.

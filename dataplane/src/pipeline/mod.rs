@@ -21,6 +21,7 @@ mod parse;
 mod persistence;
 mod reset;
 mod scheduled_error;
+mod stage;
 mod stray;
 mod unresolved;
 
@@ -29,6 +30,7 @@ pub use burst::Origin;
 pub use output::{LARGE_ROOM, Output, Verdict};
 pub use parse::{Flow, IPV4_OFFSET, Parsed, parse};
 pub(crate) use persistence::{is_usable, real_port, template_key};
+pub use stage::{Stage, Stopwatch};
 
 use crate::clock::Milliseconds;
 use crate::connection::{ConnectionTable, Endpoint, Expected, Templates};

@@ -1,0 +1,38 @@
+//! The stages of a burst, for those who time them.
+
+/// A part of a burst's way that all its packets take before the next begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Stage {
+    /// Frames are validated, owners and keys found.
+    Parse,
+    /// The table of connections is asked for all keys at once.
+    LookUp,
+    /// Packet by packet: state, counters, rewriting, and into the burst of the way out.
+    Forward,
+}
+
+impl Stage {
+    /// All, in the order in which a burst passes them.
+    pub const ALL: [Self; 3] = [Self::Parse, Self::LookUp, Self::Forward];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Parse => "parse",
+            Self::LookUp => "look-up",
+            Self::Forward => "forward",
+        }
+    }
+}
+
+/// Told when a stage of a burst ends. `()` is the one that does nothing and costs nothing.
+pub trait Stopwatch {
+    /// `stage` has just ended; the first one of a burst began with the call of `process_timed`.
+    fn lap(&mut self, stage: Stage);
+}
+
+impl Stopwatch for () {
+    #[inline(always)]
+    fn lap(&mut self, _stage: Stage) {}
+}
