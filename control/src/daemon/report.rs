@@ -1,20 +1,18 @@
 //! What clients are told: the running services joined with what the dataplane shows of itself.
 
+mod explained;
+mod services;
+
+pub(super) use explained::explained;
+pub(super) use services::{counted, groups, service};
+
 use super::differences::differences;
-use super::rates::traffic;
-use super::session::SessionError;
 use super::state::Daemon;
-use crate::protocol::{
-    DataplaneStatus, DropRow, Drops, Explained, ExplainedConnection, ExplainedHop, ExplainedReal, ExplainedService,
-    Failure, GroupRow, Outcome, PortRow, RealRow, ServiceRow, SettingRow, Status, Totals, WorkerRow,
-};
-use config::{NamedService, Services};
+use crate::protocol::{DataplaneStatus, DropRow, Drops, Failure, PortRow, SettingRow, Status, Totals, WorkerRow};
+use config::Services;
 use link::counters::WorkerTotals;
-use link::directory::RealState;
-use link::message::{self, Explanation, Flow};
-use link::model::{Group, ServiceKey, Setting};
-use link::{DropReason, RealReport, RefusalReport, ServiceReport, View, Viewer};
-use std::collections::HashMap;
+use link::model::Setting;
+use link::{DropReason, RefusalReport, View, Viewer};
 use std::time::{Duration, SystemTime};
 
 /// A dataplane that has not shown a sign of life for this long is warned of.
@@ -76,103 +74,6 @@ fn refusal(table: &str, report: &RefusalReport) -> String {
     let RefusalReport { generation, reason, row, .. } = report;
     let row = if reason.blames_a_row() { format!(", row {row}") } else { String::new() };
     format!("{table}, generation {generation}{row}: {}", reason.help())
-}
-
-/// What the dataplane counts of each service now, by key; empty where there is no dataplane.
-pub(super) fn counted(daemon: &Daemon) -> HashMap<ServiceKey, ServiceReport> {
-    let reports = daemon.session.view(View::services).unwrap_or_default();
-    reports.into_iter().map(|report| (report.entry.key, report)).collect()
-}
-
-/// A service with its numbers.
-pub(super) fn service(
-    daemon: &Daemon,
-    named: &NamedService,
-    counted: &HashMap<ServiceKey, ServiceReport>,
-) -> ServiceRow {
-    let service = &named.service;
-    let options = &service.options;
-    let (report, meters) = (counted.get(&service.key), daemon.rates.borrow());
-    let rates = |report| meters.real(service.key, report).1;
-    let mut by_address: HashMap<_, &RealReport> = HashMap::new();
-    for real in report.iter().flat_map(|report| &report.reals) {
-        let known = by_address.entry(real.entry.address).or_insert(real);
-        if real.entry.state == RealState::Live {
-            *known = real;
-        }
-    }
-    let mut reals = Vec::with_capacity(service.reals.len());
-    for real in &service.reals {
-        let report = by_address.remove(&real.address);
-        reals.push(RealRow {
-            address: real.address,
-            method: real.method,
-            weight: real.weight,
-            removed: false,
-            active: report.map(|report| u64::from(report.active)),
-            inactive: report.map(|report| u64::from(report.inactive)),
-            upper_threshold: (real.upper_threshold != 0).then_some(real.upper_threshold),
-            lower_threshold: (real.upper_threshold != 0).then(|| real.effective_lower_threshold()),
-            overloaded: report.is_some_and(|report| report.overloaded),
-            persistent: report.map(|report| u64::from(report.persistent)).filter(|count| *count != 0),
-            traffic: report.map(|report| traffic(&report.totals)),
-            rates: report.map(rates),
-        });
-    }
-    // Those without connections only keep their counters, in case they come back.
-    let mut left: Vec<_> =
-        by_address.into_values().filter(|report| report.active + report.inactive + report.persistent != 0).collect();
-    left.sort_by_key(|report| report.slot);
-    reals.extend(left.into_iter().map(|report| RealRow {
-        address: report.entry.address,
-        method: report.entry.method,
-        weight: report.entry.weight,
-        removed: true,
-        active: Some(u64::from(report.active)),
-        inactive: Some(u64::from(report.inactive)),
-        upper_threshold: None,
-        lower_threshold: None,
-        overloaded: false,
-        persistent: Some(u64::from(report.persistent)).filter(|count| *count != 0),
-        traffic: Some(traffic(&report.totals)),
-        rates: Some(rates(report)),
-    }));
-    ServiceRow {
-        name: named.name.clone(),
-        protocol: service.key.protocol(),
-        address: service.key.address(),
-        group: group(service.key),
-        scheduler: service.options.scheduler,
-        method: named.method,
-        scheduler_flags: options.flags.names(options.scheduler).map(str::to_owned).collect(),
-        persistence: options.persistence.map(|persistence| persistence.timeout),
-        persistence_netmask: options.persistence.map(|persistence| persistence.netmask),
-        one_packet: options.one_packet,
-        clamp_mss: options.clamp_mss,
-        helper: options.helper.map(|helper| helper.to_string()),
-        timeouts: options.timeouts.given().map(|(key, seconds)| (key.to_owned(), seconds.into())).collect(),
-        traffic: report.map(|report| traffic(&report.totals)),
-        rates: report.map(|report| meters.service(report).1),
-        reals,
-    }
-}
-
-/// The groups, each with the service over it.
-pub(super) fn groups(running: &Services) -> Vec<GroupRow> {
-    let service = |number| running.services.iter().find(|named| named.service.key == ServiceKey::Group(number));
-    let row = |group: &Group| GroupRow {
-        number: group.number,
-        endpoints: group.endpoints.iter().map(ToString::to_string).collect(),
-        service: service(group.number).map(|named| named.name.clone()),
-    };
-    running.groups.iter().map(row).collect()
-}
-
-const fn group(key: ServiceKey) -> Option<u32> {
-    match key {
-        ServiceKey::Endpoint(_) => None,
-        ServiceKey::Group(number) => Some(number),
-    }
 }
 
 /// The director as a whole.
@@ -281,55 +182,4 @@ pub(super) fn ports(daemon: &Daemon) -> Result<Vec<PortRow>, Failure> {
         rows.collect()
     });
     rows.map_err(Failure::from)
-}
-
-/// An explanation with names.
-///
-/// # Errors
-/// No dataplane.
-pub(super) fn explained(daemon: &Daemon, flow: &Flow, answer: &Explanation) -> Result<Explained, SessionError> {
-    let generation = daemon.session.view(|view| view.status().services_generation)?;
-    let running = daemon.running();
-    let named = answer.service.and_then(|key| running.services.iter().find(|named| named.service.key == key));
-    let (outcome, reason) = match answer.outcome {
-        message::Outcome::Forwarded => (Outcome::Forwarded, None),
-        message::Outcome::Kernel => (Outcome::Kernel, None),
-        message::Outcome::Answered(reason) => (Outcome::Answered, Some(reason)),
-        message::Outcome::Dropped(reason) => (Outcome::Dropped, Some(reason)),
-    };
-    let weight = |address| {
-        let reals = named.map(|named| named.service.reals.as_slice()).unwrap_or_default();
-        reals.iter().find(|real| real.address == address).map(|real| real.weight)
-    };
-    let port_name = |index: u16| match daemon.machine.ports.get(usize::from(index)) {
-        Some(port) => port.name.clone(),
-        None => format!("port {index}"),
-    };
-    Ok(Explained {
-        protocol: flow.protocol,
-        source: flow.source,
-        destination: flow.destination,
-        outcome,
-        reason: reason.map(|reason| reason.name().to_owned()),
-        reason_help: reason.map(|reason| reason.help().to_owned()),
-        worker: answer.worker,
-        service: answer.service.map(|key| ExplainedService {
-            name: named.map(|named| named.name.clone()),
-            address: key.address(),
-            group: group(key),
-            scheduler: named.map(|named| named.service.options.scheduler),
-        }),
-        template: answer.template,
-        connection: answer
-            .connection
-            .map(|(state, expires_in_milliseconds)| ExplainedConnection { state, expires_in_milliseconds }),
-        outbound: answer.outbound,
-        real: answer.real.map(|(address, method)| ExplainedReal { address, method, weight: weight(address) }),
-        next_hop: answer.next_hop.map(|hop| ExplainedHop {
-            port: port_name(hop.port),
-            address: hop.address,
-            mac: hop.mac,
-        }),
-        generation,
-    })
 }

@@ -52,6 +52,14 @@ impl ServiceKey {
         self.endpoint().map(|endpoint| endpoint.address)
     }
 
+    /// The number of the group; `None` for an endpoint.
+    pub const fn group(&self) -> Option<u32> {
+        match self {
+            Self::Endpoint(_) => None,
+            Self::Group(number) => Some(*number),
+        }
+    }
+
     /// The port; 0 for a group, as for a service on all ports.
     pub fn port(&self) -> u16 {
         self.address().map_or(0, |address| address.port())
