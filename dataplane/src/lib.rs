@@ -31,5 +31,6 @@ pub mod scheduler;
 pub mod service;
 pub mod setup;
 pub mod steer;
+pub mod stopwatch;
 pub mod tables;
 pub mod worker;

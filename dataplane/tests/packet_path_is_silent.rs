@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 /// What a worker runs once it polls.
-const PACKET_PATH: [&str; 13] = [
+const PACKET_PATH: [&str; 14] = [
     "arp.rs",
     "connection",
     "counters.rs",
@@ -17,6 +17,7 @@ const PACKET_PATH: [&str; 13] = [
     "reject.rs",
     "scheduler",
     "steer.rs",
+    "stopwatch.rs",
     "worker",
 ];
 const LOUD: [&str; 9] =

@@ -5,7 +5,7 @@ pub use crate::memory::Handle;
 use crate::memory::Shared;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counters per worker that are kept for [`DropReason`]s, known or to come.
+/// Counters of an array: of [`DropReason`]s, known or to come, or by the packets of a burst.
 pub const REASONS: usize = 64;
 
 const _: () = assert!(DropReason::COUNT <= REASONS, "the region has no counter left for a new drop reason");
@@ -86,7 +86,7 @@ macro_rules! counters {
         }
 
         impl $totals {
-            /// Name and value of each single counter, in order; the arrays by [`DropReason`] are not among them.
+            /// Name and value of each single counter, in order; the arrays are not among them.
             pub fn entries(&self) -> impl Iterator<Item = (&'static str, u64)> {
                 [$((stringify!($name), self.$name)),+].into_iter()
             }
@@ -184,6 +184,40 @@ impl WorkerTotals {
 }
 
 counters! {
+    /// Where one worker's cycles go. Written by that worker only. Cycles are of the TSC, in the rounds that were timed.
+    cells PerfCounters;
+    /// [`PerfCounters`], read; of one worker or summed over several.
+    totals PerfTotals;
+    each {
+        tsc_hz "Cycles of the TSC in a second (a gauge).",
+        sleeps "Naps taken, with `idle = \"sleep\"`.",
+        timed_rounds "Rounds of the poll loop that found packets and were timed.",
+        timed_packets "Packets of these rounds.",
+        receive_cycles "Polling receive queues and rings.",
+        parse_cycles "Validating headers and finding the owner.",
+        parse_wait_cycles "Of these, waiting for the frames to come into the cache.",
+        look_up_cycles "Looking connections up.",
+        look_up_wait_cycles "Of these, waiting for the table to come into the cache.",
+        forward_cycles "Following or opening connections, rewriting packets, making answers.",
+        forward_wait_cycles "Of these, waiting for the connections to come into the cache.",
+        transmit_cycles "Handing packets to transmit queues.",
+        hand_off_cycles "Handing packets to other workers and to the kernel.",
+        house_cycles "Timers, tables and requests of the main lcore, once a round.",
+    }
+    reserved 2;
+    /// Bursts from receive queues, by how many packets were in them, 1 to 32. All rounds, not only those timed.
+    array fills;
+}
+
+impl PerfCounters {
+    /// A burst of so many packets came from a receive queue.
+    #[inline]
+    pub fn filled(&self, packets: usize) {
+        self.fills[packets % REASONS].add(1);
+    }
+}
+
+counters! {
     /// What one worker counts on one port. Written by that worker only.
     cells PortCounters;
     /// [`PortCounters`], read; of one worker or summed over several.
@@ -219,6 +253,12 @@ counters! {
 }
 
 const _: () = assert!(size_of::<RealCounters>() == 64);
+
+/// Processors fetch cache lines in pairs: what two workers write is that far apart.
+const PAIR: usize = 128;
+const _: () = assert!(size_of::<WorkerCounters>().is_multiple_of(PAIR));
+const _: () = assert!(size_of::<PerfCounters>().is_multiple_of(PAIR));
+const _: () = assert!(size_of::<PortCounters>().is_multiple_of(PAIR));
 
 impl RealTotals {
     /// The five values in the order of their declaration.

@@ -1,7 +1,7 @@
 //! Where everything lies in the region. The header says how many of each thing there are; the rest follows from that,
 //! so both sides compute the offsets and a reader refuses a header that says otherwise.
 
-use crate::counters::{PortCounters, RealCounters, WorkerCounters};
+use crate::counters::{PerfCounters, PortCounters, RealCounters, WorkerCounters};
 use crate::directory::{DirectoryHead, RealSlot, ServiceSlot};
 use crate::drop_reason::DropReason;
 use crate::port::PortRow;
@@ -91,6 +91,8 @@ pub(crate) struct Sections {
     pub(crate) reals: Section,
     /// By worker.
     pub(crate) worker_counters: Section,
+    /// By worker.
+    pub(crate) perf_counters: Section,
     /// By worker, then by port.
     pub(crate) port_counters: Section,
     /// By worker, then by real slot.
@@ -127,6 +129,7 @@ impl Sections {
             services: next(size_of::<DirectoryHead>() + services * size_of::<ServiceSlot>()),
             reals: next(reals * size_of::<RealSlot>()),
             worker_counters: next(writers * size_of::<WorkerCounters>()),
+            perf_counters: next(workers * size_of::<PerfCounters>()),
             port_counters: next(writers * ports * size_of::<PortCounters>()),
             real_counters: next(workers * reals * size_of::<RealCounters>()),
         };
@@ -155,7 +158,7 @@ pub(crate) struct Header {
     pub(crate) sections: Sections,
 }
 
-const _: () = assert!(size_of::<Header>() == 64 + 160);
+const _: () = assert!(size_of::<Header>() == 64 + 176);
 
 impl Header {
     /// The header of a new region.

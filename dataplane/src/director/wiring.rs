@@ -12,10 +12,11 @@ use crate::path_mtu::PathMtus;
 use crate::pipeline::{Pipeline, Settings};
 use crate::publisher::Publisher;
 use crate::setup::{self, PortReality};
+use crate::stopwatch::RoundClock;
 use crate::worker::{Exits, Mailbox, Pools, PortExit, Queue, Worker};
 use config::Machine;
 use link::region::DataplaneLink;
-use rte_rs::{MbufReceiver, MbufSender, Mempool, Tap, ring};
+use rte_rs::{MbufReceiver, MbufSender, Mempool, Tap, cycles, ring};
 use rtrb::RingBuffer;
 use std::sync::Arc;
 
@@ -189,6 +190,8 @@ impl WorkerFactory<'_> {
             expected: Arc::clone(self.expected),
             templates: Arc::clone(&outside.templates),
         };
+        let perf = self.link.perf_counters(index).ok_or(StartError::Counters(index))?;
+        perf.tsc_hz.set(cycles::tsc_hz());
         let tables = self.publisher.tables();
         let (wish, wished) = RingBuffer::new(WISHES);
         outside.wishes.push(wished);
@@ -204,6 +207,8 @@ impl WorkerFactory<'_> {
             mailbox,
             clock: self.clock,
             idle: dataplane.idle,
+            perf,
+            watch: RoundClock::default(),
         })
     }
 }

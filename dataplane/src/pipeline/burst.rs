@@ -14,13 +14,13 @@ use wire::ipv4;
 pub(super) struct Batch {
     parsed: [Parsed; Burst::CAPACITY],
     /// Keys of the flows that stay here, packed; `key_at[position]` is the index of a position's key.
-    keys: [HashKey; Burst::CAPACITY],
+    pub(super) keys: [HashKey; Burst::CAPACITY],
     key_at: [u8; Burst::CAPACITY],
-    key_count: usize,
+    pub(super) key_count: usize,
     pub(super) origin: Origin,
     /// The answer of the bulk look-up, by key.
-    found: u64,
-    values: [u64; Burst::CAPACITY],
+    pub(super) found: u64,
+    pub(super) values: [u64; Burst::CAPACITY],
     /// A connection was made or removed within this burst: what the bulk look-up said may no longer hold.
     stale: bool,
     verdicts: [Verdict; Burst::CAPACITY],
@@ -73,6 +73,7 @@ impl Pipeline {
         stopwatch.lap(Stage::Parse);
         self.look_up_burst();
         stopwatch.lap(Stage::LookUp);
+        self.time_waits(stopwatch);
         for (position, mut mbuf) in burst.drain().enumerate() {
             let fate = self.decide(position, &mut mbuf, out);
             let verdict = self.finish_inline(fate, mbuf, out);

@@ -24,13 +24,14 @@ mod scheduled_error;
 mod stage;
 mod stray;
 mod unresolved;
+mod wait;
 
 pub(crate) use admit::FTP_DATA;
 pub use burst::Origin;
 pub use output::{LARGE_ROOM, Output, Verdict};
 pub use parse::{Flow, IPV4_OFFSET, Parsed, parse};
 pub(crate) use persistence::{is_usable, real_port, template_key};
-pub use stage::{Stage, Stopwatch};
+pub use stage::{Stage, Stopwatch, Wait};
 
 use crate::clock::Milliseconds;
 use crate::connection::{ConnectionTable, Endpoint, Expected, Templates};

@@ -26,8 +26,23 @@ impl Stage {
     }
 }
 
+/// What a burst may wait for, told to who asks for it between look-up and forwarding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// The same look-up once more, with all it reads in the cache: what the first took longer was waiting.
+    LookUpAgain,
+    /// The entries that were found came into the cache.
+    Connections,
+}
+
 /// Told when a stage of a burst ends. `()` is the one that does nothing and costs nothing.
 pub trait Stopwatch {
+    /// Whether it is told of waits too; they take time of their own.
+    const WAITS: bool = false;
+
+    /// A wait has just ended; the first one began with the lap of the look-up.
+    fn wait(&mut self, _wait: Wait) {}
+
     /// `stage` has just ended; the first one of a burst began with the call of `process_timed`.
     fn lap(&mut self, stage: Stage);
 }

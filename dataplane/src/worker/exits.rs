@@ -3,6 +3,7 @@
 
 use crate::counters::Counters;
 use crate::pipeline::Output;
+use crate::stopwatch::SendClock;
 use link::DropReason;
 use rte_rs::{Burst, Mbuf, MbufSender, Mempool, TxQueue};
 use rtrb::Producer;
@@ -48,6 +49,7 @@ pub struct Exits {
     wishes: Producer<NeighborWish>,
     pools: Pools,
     counters: Counters,
+    clock: SendClock,
 }
 
 impl Exits {
@@ -67,21 +69,28 @@ impl Exits {
             wishes,
             pools,
             counters,
+            clock: SendClock::default(),
         }
+    }
+
+    /// What times the ways out.
+    #[inline]
+    pub fn clock(&mut self) -> &mut SendClock {
+        &mut self.clock
     }
 
     /// Sends everything that waits. Called once a round.
     pub fn flush(&mut self) {
         for (index, lane) in self.ports.iter_mut().enumerate() {
             if !lane.pending.is_empty() {
-                flush_port(index as u16, lane, &self.counters);
+                flush_port(index as u16, lane, &self.counters, &mut self.clock);
             }
         }
         for lane in self.kernel.iter_mut().flatten() {
-            flush_ring(lane, DropReason::KernelQueueFull, &self.counters);
+            flush_ring(lane, DropReason::KernelQueueFull, &self.counters, &mut self.clock);
         }
         for lane in self.workers.iter_mut().flatten() {
-            flush_ring(lane, DropReason::HandOffQueueFull, &self.counters);
+            flush_ring(lane, DropReason::HandOffQueueFull, &self.counters, &mut self.clock);
         }
     }
 }
@@ -96,7 +105,7 @@ impl Output for Exits {
         lane.bytes += mbuf.len() as u64;
         push(&mut lane.pending, mbuf);
         if lane.pending.is_full() {
-            flush_port(port, lane, &self.counters);
+            flush_port(port, lane, &self.counters, &mut self.clock);
         }
     }
 
@@ -107,7 +116,7 @@ impl Output for Exits {
         };
         push(&mut lane.pending, mbuf);
         if lane.pending.is_full() {
-            flush_ring(lane, DropReason::KernelQueueFull, &self.counters);
+            flush_ring(lane, DropReason::KernelQueueFull, &self.counters, &mut self.clock);
         }
     }
 
@@ -119,7 +128,7 @@ impl Output for Exits {
         };
         push(&mut lane.pending, mbuf);
         if lane.pending.is_full() {
-            flush_ring(lane, DropReason::HandOffQueueFull, &self.counters);
+            flush_ring(lane, DropReason::HandOffQueueFull, &self.counters, &mut self.clock);
         }
     }
 
@@ -143,7 +152,8 @@ fn push(pending: &mut Burst, mbuf: Mbuf) {
     drop(pending.push(mbuf));
 }
 
-fn flush_port(port: u16, lane: &mut Lane<PortExit>, counters: &Counters) {
+fn flush_port(port: u16, lane: &mut Lane<PortExit>, counters: &Counters, clock: &mut SendClock) {
+    let began = clock.begin();
     let wanted = lane.pending.len();
     let bytes = std::mem::take(&mut lane.bytes);
     match &mut lane.sink {
@@ -165,14 +175,17 @@ fn flush_port(port: u16, lane: &mut Lane<PortExit>, counters: &Counters) {
         }
     }
     lane.pending.clear();
+    clock.transmitted(began);
 }
 
-fn flush_ring(lane: &mut Lane<MbufSender>, full: DropReason, counters: &Counters) {
+fn flush_ring(lane: &mut Lane<MbufSender>, full: DropReason, counters: &Counters, clock: &mut SendClock) {
     let wanted = lane.pending.len();
     if wanted == 0 {
         return;
     }
+    let began = clock.begin();
     let taken = lane.sink.enqueue(&mut lane.pending);
     counters.worker.dropped(full).add((wanted - taken) as u64);
     lane.pending.clear();
+    clock.handed_off(began);
 }

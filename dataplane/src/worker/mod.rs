@@ -10,8 +10,11 @@ pub use mailbox::{Mailbox, PeekBox};
 
 use crate::clock::TscClock;
 use crate::pipeline::{Origin, Output, Pipeline};
+use crate::stopwatch::{Lap, RoundClock};
 use crate::tables::Tables;
 use config::Idle;
+use link::Handle;
+use link::counters::PerfCounters;
 use rte_rs::rcu::Subscriber;
 use rte_rs::{Burst, MbufReceiver, RxQueue, cycles};
 use std::sync::Arc;
@@ -53,6 +56,10 @@ pub struct Worker {
     pub clock: TscClock,
     /// What to do when idle.
     pub idle: Idle,
+    /// Where its cycles go.
+    pub perf: Handle<PerfCounters>,
+    /// What times that.
+    pub watch: RoundClock,
 }
 
 impl Worker {
@@ -65,15 +72,18 @@ impl Worker {
             let began = cycles::tsc();
             self.pipeline.set_time(self.clock.at(began));
             self.pick_up();
+            let timed = self.watch.round(began);
+            self.exits.clock().set_running(timed);
             let packets = self.breathe(&mut burst);
             self.pipeline.expire_fragments(1, &mut self.exits);
-            self.exits.flush();
+            self.send();
             self.pipeline.expire(EXPIRE_BUDGET);
             self.pipeline.send_resets(&mut self.exits);
             flush.step(&self.mailbox.flush, self.pipeline.connections());
             self.mailbox.peek.step(&self.pipeline);
             empty_rounds = if packets == 0 { empty_rounds.saturating_add(1) } else { 0 };
             self.account(packets, began);
+            self.watch.end(packets, &self.perf);
             self.rest(empty_rounds);
         }
         self.exits.flush();
@@ -87,7 +97,8 @@ impl Worker {
         for Queue { port, queue } in &mut self.queues {
             let received = queue.receive(burst);
             if received > 0 {
-                self.pipeline.process(burst, Origin::Port(*port), &mut self.exits);
+                self.perf.filled(received);
+                carry(&mut self.pipeline, burst, Origin::Port(*port), &mut self.exits, &mut self.watch);
                 packets += received;
             }
         }
@@ -98,10 +109,11 @@ impl Worker {
                 if received == 0 {
                     break;
                 }
-                self.pipeline.process(burst, Origin::Worker, &mut self.exits);
+                carry(&mut self.pipeline, burst, Origin::Worker, &mut self.exits, &mut self.watch);
                 packets += received;
             }
         }
+        self.watch.lap(Lap::Receive);
         for (port, relay) in &mut self.relays {
             packets += relay.dequeue(burst);
             for mbuf in burst.drain() {
@@ -109,6 +121,29 @@ impl Worker {
             }
         }
         packets
+    }
+
+    /// Sends what waits.
+    #[inline]
+    fn send(&mut self) {
+        if self.watch.is_running() {
+            return self.send_timed();
+        }
+        self.exits.flush();
+    }
+
+    /// The same in a timed round. What was sent in the midst of forwarding, as there was a full burst, is no part of that.
+    #[cold]
+    #[inline(never)]
+    fn send_timed(&mut self) {
+        self.watch.lap(Lap::Forward);
+        let (transmit, hand_off) = self.exits.clock().take();
+        self.watch.shift(Lap::Forward, Lap::Transmit, transmit);
+        self.watch.shift(Lap::Forward, Lap::HandOff, hand_off);
+        self.exits.flush();
+        self.watch.lap(Lap::Transmit);
+        let (_, hand_off) = self.exits.clock().take();
+        self.watch.shift(Lap::Transmit, Lap::HandOff, hand_off);
     }
 
     #[inline]
@@ -141,9 +176,27 @@ impl Worker {
             Idle::Spin => {}
             Idle::Pause if empty_rounds > 0 => std::hint::spin_loop(),
             Idle::Sleep if empty_rounds >= ROUNDS_BEFORE_SLEEP => {
+                self.perf.sleeps.add(1);
                 self.tables.offline(|| std::thread::sleep(SLEEP));
             }
             Idle::Pause | Idle::Sleep => {}
         }
     }
+}
+
+/// Takes a burst to its end; stage by stage with the clock in hand, if the round is timed.
+#[inline]
+fn carry(pipeline: &mut Pipeline, burst: &mut Burst, origin: Origin, exits: &mut Exits, watch: &mut RoundClock) {
+    if watch.is_running() {
+        return carry_timed(pipeline, burst, origin, exits, watch);
+    }
+    pipeline.process(burst, origin, exits);
+}
+
+#[cold]
+#[inline(never)]
+fn carry_timed(pipeline: &mut Pipeline, burst: &mut Burst, origin: Origin, exits: &mut Exits, watch: &mut RoundClock) {
+    watch.lap(Lap::Receive);
+    watch.await_frames(burst);
+    pipeline.process_timed(burst, origin, exits, watch);
 }

@@ -2,7 +2,7 @@
 
 use super::create::{Contents, Unnamed, io_error, remove_if_same};
 use super::{ControlWords, CreateError, DataplaneWords, Garbage, Published};
-use crate::counters::{PortCounters, RealCounters, WorkerCounters};
+use crate::counters::{PerfCounters, PortCounters, RealCounters, WorkerCounters};
 use crate::directory::Directory;
 use crate::file;
 use crate::layout::Layout;
@@ -139,6 +139,11 @@ impl DataplaneLink {
     /// `None` for a number beyond.
     pub fn worker_counters(&self, worker: u16) -> Option<Handle<WorkerCounters>> {
         self.published.workers.element(usize::from(worker))
+    }
+
+    /// What worker `worker` writes about its cycles; `None` for a number beyond.
+    pub fn perf_counters(&self, worker: u16) -> Option<Handle<PerfCounters>> {
+        self.published.perf.element(usize::from(worker))
     }
 
     /// The counters that worker `worker` writes for port `port`; `None` if the layout has fewer of either.

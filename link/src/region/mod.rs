@@ -11,7 +11,7 @@
 //! | control | request ring: tail and slots; reply ring: head; session and pid of the last control | control |
 //! | dataplane | reply ring: tail and slots; request ring: head | main lcore |
 //! | services, reals | the [`crate::directory`] | main lcore; `active` and `inactive`: any worker |
-//! | worker, port and real counters | [`crate::counters`] | each block: its worker |
+//! | worker, perf, port and real counters | [`crate::counters`] | each block: its worker |
 
 mod control;
 mod create;
@@ -24,7 +24,7 @@ pub use dataplane::{DataplaneLink, Received};
 pub use error::{AttachError, CreateError, Garbage};
 pub use view::{Identity, RealReport, ServiceReport, View, Viewer};
 
-use crate::counters::{PortCounters, RealCounters, WorkerCounters};
+use crate::counters::{PerfCounters, PortCounters, RealCounters, WorkerCounters};
 use crate::directory::{DirectoryHead, RealSlot, ServiceSlot};
 use crate::layout::{Header, RING_SLOTS_OFFSET, Section, writers};
 use crate::memory::{Handle, Mapping, Shared};
@@ -87,6 +87,7 @@ struct Published {
     services: Handle<[ServiceSlot]>,
     reals: Handle<[RealSlot]>,
     workers: Handle<[WorkerCounters]>,
+    perf: Handle<[PerfCounters]>,
     /// By worker, then by port.
     ports: Vec<Handle<[PortCounters]>>,
     /// By worker, then by real slot.
@@ -107,6 +108,7 @@ impl Published {
             services: Handle::new(mapping, services, layout.services as usize)?,
             reals: Handle::new(mapping, sections.reals.offset(), layout.reals as usize)?,
             workers: Handle::new(mapping, sections.worker_counters.offset(), writers)?,
+            perf: Handle::new(mapping, sections.perf_counters.offset(), workers)?,
             ports: by_worker(mapping, sections.port_counters, writers, usize::from(layout.ports))?,
             real_counters: by_worker(mapping, sections.real_counters, workers, layout.reals as usize)?,
         })

@@ -1,7 +1,7 @@
 //! Reading a region: what the dataplane published, as plain values.
 
 use super::{AttachError, Published};
-use crate::counters::{PortTotals, RealTotals, WorkerTotals};
+use crate::counters::{PerfTotals, PortTotals, RealTotals, WorkerTotals};
 use crate::directory::{RealEntry, ServiceEntry, slot_totals};
 use crate::file::{self, DATAPLANE_LOCK};
 use crate::layout::{ABI_VERSION, Header, Layout, MAGIC, Sections};
@@ -99,6 +99,11 @@ impl View {
     pub fn workers(&self) -> Vec<WorkerTotals> {
         let workers = usize::from(self.identity.layout.workers);
         self.published.workers.iter().take(workers).map(|worker| worker.totals()).collect()
+    }
+
+    /// Where each worker's cycles went.
+    pub fn perf(&self) -> Vec<PerfTotals> {
+        self.published.perf.iter().map(|worker| worker.totals()).collect()
     }
 
     /// The counters of the main lcore: what it moved between ports and kernel.
