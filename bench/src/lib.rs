@@ -2,3 +2,4 @@
 //! binaries, and a report.
 
 pub mod calibration;
+pub mod stages;

@@ -1,0 +1,92 @@
+//! The first level of measurement: a worker's pipeline over frames in memory, without any input or output. Real mempools,
+//! hash tables, service tables and counters; what leaves comes in again.
+
+mod flows;
+mod measure;
+mod memory;
+mod miss;
+mod opens;
+mod report;
+mod rig;
+
+pub use flows::{Method, Popularity};
+pub use report::{Report, StageFigures};
+
+use crate::calibration;
+use clap::Args;
+use rte_rs::Mempool;
+use std::path::PathBuf;
+
+/// What to measure.
+#[derive(Args, Clone, Debug)]
+pub struct StagesArguments {
+    /// Forwarding methods.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Method::ALL)]
+    method: Vec<Method>,
+    /// Numbers of flows.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 1_000, 64_000, 1_000_000, 10_000_000])]
+    flows: Vec<u32>,
+    /// Which flow the next packet is of.
+    #[arg(long, value_enum, default_value_t = Popularity::Uniform)]
+    popularity: Popularity,
+    /// TCP segments of established connections in place of datagrams.
+    #[arg(long)]
+    tcp: bool,
+    /// Real servers of the service.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    reals: u16,
+    /// Runs of each, of which the median is shown.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    runs: u16,
+    /// Bursts of 32 packets a run.
+    #[arg(long, default_value_t = 40_000)]
+    bursts: u32,
+    /// Leave new connections and the look-up on a miss out.
+    #[arg(long)]
+    hits_only: bool,
+    /// Where to write the figures as JSON; "-" for standard output in place of the table.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// Measures and reports.
+///
+/// # Errors
+/// What could not be set up, in a sentence.
+pub fn run(arguments: &StagesArguments) -> Result<(), String> {
+    let largest = arguments.flows.iter().copied().max().unwrap_or(1);
+    let memory = memory::start(largest)?;
+    let pool = rig::frame_pool()?;
+    let report = Report {
+        calibration_cycles: calibration::cycles_a_step(5),
+        hugepages: memory.hugepages,
+        hits: hits(arguments, &memory, &pool)?,
+        opens: if arguments.hits_only { Vec::new() } else { opens::measure_all(&memory, &pool, arguments.runs)? },
+        misses: if arguments.hits_only { Vec::new() } else { miss::measure_all(&pool, arguments.runs)? },
+        bytes_a_connection: memory::bytes_a_connection(&memory)?,
+    };
+    report.print(arguments.json.as_deref())
+}
+
+/// The hit paths: method by method, from few flows to many. What there is no memory for is said and left out.
+fn hits(arguments: &StagesArguments, memory: &memory::Memory, pool: &Mempool) -> Result<Vec<StageFigures>, String> {
+    let mut figures = Vec::new();
+    for &flows in &arguments.flows {
+        if !memory.suffices_for(flows) {
+            eprintln!("skipped: {flows} flows: {}", memory.lacking_for(flows));
+            continue;
+        }
+        for &method in &arguments.method {
+            let case = measure::Case {
+                method,
+                flows,
+                popularity: arguments.popularity,
+                tcp: arguments.tcp,
+                reals: arguments.reals,
+                bursts: arguments.bursts,
+            };
+            figures.push(measure::measure(&case, pool, arguments.runs)?);
+        }
+    }
+    Ok(figures)
+}

@@ -1,0 +1,125 @@
+//! What was measured, for people and for programs.
+
+use super::flows::{Method, Popularity};
+use serde::Serialize;
+use std::fs;
+use std::path::Path;
+
+/// The median of several runs, and how far they lay apart.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Figure {
+    /// In the middle.
+    pub median: f64,
+    /// The least.
+    pub least: f64,
+    /// The most.
+    pub most: f64,
+}
+
+impl Figure {
+    pub(super) fn of(runs: &mut [f64]) -> Self {
+        runs.sort_by(f64::total_cmp);
+        let at = |index: usize| runs.get(index).copied().unwrap_or_default();
+        Self { median: at(runs.len() / 2), least: at(0), most: at(runs.len().saturating_sub(1)) }
+    }
+}
+
+/// A hit path: cycles a packet.
+#[derive(Clone, Debug, Serialize)]
+pub struct StageFigures {
+    /// The packets' way.
+    pub method: Method,
+    /// Connections.
+    pub flows: u32,
+    /// How often each comes.
+    pub popularity: Popularity,
+    /// "tcp" or "udp".
+    pub protocol: &'static str,
+    /// Real servers.
+    pub reals: u16,
+    /// As a whole.
+    pub cycles: Figure,
+    /// By stage, each with its name; `round` is what a worker does once a round, with bursts of 32.
+    pub stages: Vec<(String, Figure)>,
+}
+
+/// Opening connections: cycles each.
+#[derive(Clone, Debug, Serialize)]
+pub struct OpenFigures {
+    /// What is done.
+    pub name: &'static str,
+    /// Connections at the end.
+    pub connections: u32,
+    /// For each connection.
+    pub cycles: Figure,
+}
+
+/// Finding the service of a packet without a connection: cycles each.
+#[derive(Clone, Debug, Serialize)]
+pub struct MissFigures {
+    /// How many services there are.
+    pub services: u32,
+    /// For each look-up, one after the other.
+    pub cycles: Figure,
+}
+
+/// Everything.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Cycles of a step of the calibration loop.
+    pub calibration_cycles: f64,
+    /// Whether hugepages were there.
+    pub hugepages: bool,
+    /// Packets of connections that exist.
+    pub hits: Vec<StageFigures>,
+    /// New connections.
+    pub opens: Vec<OpenFigures>,
+    /// Service look-ups.
+    pub misses: Vec<MissFigures>,
+    /// Memory of the tables for one NAT connection, bytes.
+    pub bytes_a_connection: f64,
+}
+
+impl Report {
+    /// Writes JSON to `path` (`-`: to standard output, in place of the table) and the table to standard output.
+    pub(super) fn print(&self, path: Option<&Path>) -> Result<(), String> {
+        if let Some(path) = path {
+            let text = serde_json::to_string_pretty(self).map_err(|error| error.to_string())?;
+            if path == Path::new("-") {
+                println!("{text}");
+                return Ok(());
+            }
+            fs::write(path, text).map_err(|error| format!("can't write {}: {error}", path.display()))?;
+        }
+        self.print_table();
+        Ok(())
+    }
+
+    fn print_table(&self) {
+        let pages = if self.hugepages { "with hugepages" } else { "without hugepages" };
+        println!("Cycles a packet {pages}; a step of the calibration loop takes {:.2}.", self.calibration_cycles);
+        println!("{:<8} {:>4} {:>9} {:<8} {:>7} {:>13}  by stage", "method", "", "flows", "", "median", "least-most");
+        for row in &self.hits {
+            let stages = row.stages.iter().map(|(name, figure)| format!("{name} {:.1}", figure.median));
+            println!(
+                "{:<8} {:>4} {:>9} {:<8} {:>7.1} {:>13}  {}",
+                row.method.to_string(),
+                row.protocol,
+                row.flows,
+                row.popularity.to_string(),
+                row.cycles.median,
+                format!("{:.1}-{:.1}", row.cycles.least, row.cycles.most),
+                stages.collect::<Vec<_>>().join(", ")
+            );
+        }
+        for row in &self.opens {
+            let Figure { median, least, most } = row.cycles;
+            println!("{}, {} connections: {median:.0} cycles ({least:.0}-{most:.0})", row.name, row.connections);
+        }
+        for row in &self.misses {
+            let Figure { median, least, most } = row.cycles;
+            println!("service look-up on a miss, {} services: {median:.0} cycles ({least:.0}-{most:.0})", row.services);
+        }
+        println!("memory of a NAT connection, all tables counted: {:.0} bytes", self.bytes_a_connection);
+    }
+}
