@@ -152,7 +152,7 @@ fn leave(explanation: &mut Explanation, way: Result<nexthop::Hop, Unreachable>) 
     match way {
         Ok(hop) => {
             let address = Ipv4Addr::from_bits(hop.address);
-            explanation.next_hop = Some(Hop { port: hop.port, address, mac: MacAddress(hop.destination_mac) });
+            explanation.next_hop = Some(Hop { port: hop.port, address, mac: MacAddress(hop.destination_mac()) });
             explanation.outcome = Outcome::Forwarded;
         }
         Err(Unreachable::NoRoute) => explanation.outcome = Outcome::Answered(DropReason::NoRoute),

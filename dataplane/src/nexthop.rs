@@ -36,20 +36,23 @@ pub struct Hop {
     pub port: u16,
     /// Bytes of an IPv4 packet that fit.
     pub mtu: u16,
-    /// The neighbour's MAC address.
-    pub destination_mac: [u8; 6],
-    /// The port's.
-    pub source_mac: [u8; 6],
+    /// The Ethernet header of an IPv4 packet that goes there: the neighbour's MAC address, the port's, the ethertype.
+    pub ethernet: [u8; HEADER_LEN],
 }
 
 impl Hop {
-    /// The Ethernet header of an IPv4 packet that goes there.
+    /// The neighbour's MAC address.
     #[inline]
-    pub fn ethernet(&self) -> [u8; HEADER_LEN] {
-        let [a, b, c, d, e, f] = self.destination_mac;
-        let [g, h, i, j, k, l] = self.source_mac;
-        let [m, n] = ether_type::IPV4.to_be_bytes();
-        [a, b, c, d, e, f, g, h, i, j, k, l, m, n]
+    pub fn destination_mac(&self) -> [u8; 6] {
+        let [a, b, c, d, e, f, ..] = self.ethernet;
+        [a, b, c, d, e, f]
+    }
+
+    #[inline]
+    fn set_destination_mac(&mut self, mac: [u8; 6]) {
+        if let Some(place) = self.ethernet.first_chunk_mut() {
+            *place = mac;
+        }
     }
 }
 
@@ -70,7 +73,7 @@ pub enum Unreachable {
 /// Where some routes lead; its MAC address is filled in once the neighbour is known.
 #[derive(Clone, Copy, Debug)]
 struct Way {
-    /// Its `address` is 0 for the destination itself, its `destination_mac` counts if `resolved`.
+    /// Its `address` is 0 for the destination itself, the neighbour's MAC address counts if `resolved`.
     hop: Hop,
     resolved: bool,
 }
@@ -176,8 +179,14 @@ impl NextHops {
             hop.address = destination;
         }
         let missing = Unreachable::NoNeighbor { port: hop.port, address: hop.address };
-        hop.destination_mac = self.neighbor(hop.port, hop.address).ok_or(missing)?;
+        hop.set_destination_mac(self.neighbor(hop.port, hop.address).ok_or(missing)?);
         Ok(hop)
+    }
+
+    /// The hop of a way through a gateway whose MAC address is known: that of all destinations.
+    #[inline]
+    pub fn gateway(&self, way: u32) -> Option<&Hop> {
+        self.ways.get(way as usize).filter(|way| way.resolved).map(|way| &way.hop)
     }
 
     /// The MAC address of a neighbour (host byte order) on a port.
@@ -207,13 +216,17 @@ impl NextHops {
                 source: source.or(first).map_or(0, Ipv4Addr::to_bits),
                 port,
                 mtu: interface.map_or(0, |port| port.mtu),
-                destination_mac: mac.unwrap_or_default(),
-                source_mac: interface.map_or([0; 6], |port| port.mac),
+                ethernet: header(mac.unwrap_or_default(), interface.map_or([0; 6], |port| port.mac)),
             };
             self.ways.push(Way { hop, resolved: mac.is_some() });
         }
         index
     }
+}
+
+fn header([a, b, c, d, e, f]: [u8; 6], [g, h, i, j, k, l]: [u8; 6]) -> [u8; HEADER_LEN] {
+    let [m, n] = ether_type::IPV4.to_be_bytes();
+    [a, b, c, d, e, f, g, h, i, j, k, l, m, n]
 }
 
 /// Never 0.

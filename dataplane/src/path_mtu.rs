@@ -47,11 +47,17 @@ impl Default for PathMtus {
 }
 
 impl PathMtus {
+    /// Whether there is any entry.
+    #[inline]
+    pub fn knows_any(&self, now: Milliseconds) -> bool {
+        now < self.latest.load(Ordering::Relaxed)
+    }
+
     /// The MTU of the way to `address` (host byte order), in bytes: `mtu`, which is its port's, or less. Without any
     /// entry this is one load of a word that nobody writes.
     #[inline]
     pub fn limit(&self, mtu: u16, address: u32, now: Milliseconds) -> u16 {
-        if now >= self.latest.load(Ordering::Relaxed) { mtu } else { self.known(address, now).unwrap_or(mtu).min(mtu) }
+        if self.knows_any(now) { self.known(address, now).unwrap_or(mtu).min(mtu) } else { mtu }
     }
 
     #[cold]

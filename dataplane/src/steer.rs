@@ -42,10 +42,16 @@ impl<'a> Steering<'a> {
         Self { tables, worker: settings.worker, workers }
     }
 
+    /// Whether there is no other worker that could own what came.
+    #[inline]
+    pub fn keeps_all(&self) -> bool {
+        self.workers == 1
+    }
+
     /// The worker that owns packets of this tuple (host byte order), if it is not this one.
     #[inline]
     pub fn elsewhere(&self, source: Endpoint, destination: Endpoint) -> Option<u16> {
-        if self.workers == 1 {
+        if self.keeps_all() {
             return None;
         }
         let client = if self.tables.services.is_virtual(destination.address) { source } else { destination };

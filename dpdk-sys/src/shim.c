@@ -286,7 +286,7 @@ static inline uint64_t multiply_fold(uint64_t a, uint64_t b)
 }
 
 /* Two rounds of multiply and fold: every bit of the key reaches every bit of the hash. rte_hash takes the bucket from
- * the low bits and the signature from the high half. */
+ * the low bits and the signature from the high half. rte-rs computes the same for whole bursts. */
 static uint32_t hash_key(const void *key, uint32_t length, uint32_t init)
 {
 	uint64_t words[KEY_LENGTH / sizeof(uint64_t)];
@@ -303,6 +303,11 @@ static uint32_t hash_key(const void *key, uint32_t length, uint32_t init)
 uint32_t sluice_hash_of(const uint8_t *key)
 {
 	return hash_key(key, KEY_LENGTH, 0);
+}
+
+void sluice_hash_secret(uint64_t *secret)
+{
+	memcpy(secret, hash_secret, sizeof(hash_secret));
 }
 
 struct rte_hash *sluice_hash_create(const char *name, uint32_t entries, int socket, struct rte_rcu_qsbr *rcu)
@@ -328,7 +333,8 @@ struct rte_hash *sluice_hash_create(const char *name, uint32_t entries, int sock
 	return hash;
 }
 
-uint64_t sluice_hash_lookup_bulk(const struct rte_hash *hash, const uint8_t *keys, uint32_t count, uint64_t *values)
+uint64_t sluice_hash_lookup_bulk(const struct rte_hash *hash, const uint8_t *keys, uint32_t *hashes, uint32_t count,
+				 uint64_t *values)
 {
 	const void *pointers[RTE_HASH_LOOKUP_BULK_MAX];
 	uint64_t hits = 0;
@@ -337,6 +343,6 @@ uint64_t sluice_hash_lookup_bulk(const struct rte_hash *hash, const uint8_t *key
 		return 0;
 	for (uint32_t i = 0; i < count; i++)
 		pointers[i] = keys + (size_t)i * KEY_LENGTH;
-	rte_hash_lookup_bulk_data(hash, pointers, count, &hits, (void **)values);
+	rte_hash_lookup_with_hash_bulk_data(hash, pointers, hashes, count, &hits, (void **)values);
 	return hits;
 }

@@ -146,9 +146,13 @@ bool sluice_rcu_check(struct rte_rcu_qsbr *rcu, uint64_t token);
 
 /* What such a hash computes of a 16-byte key; another number in each process. */
 uint32_t sluice_hash_of(const uint8_t *key);
+/* The four words of this process that it computes with: see hash_key in shim.c. */
+void sluice_hash_secret(uint64_t *secret);
 /* A hash of 16-byte keys: one writer, lock-free readers under rcu, extendable buckets. NULL: see sluice_errno. */
 struct rte_hash *sluice_hash_create(const char *name, uint32_t entries, int socket, struct rte_rcu_qsbr *rcu);
-/* Up to 64 keys of 16 bytes, one after the other. Bit i of the answer: keys[i] was found and values[i] set. */
-uint64_t sluice_hash_lookup_bulk(const struct rte_hash *hash, const uint8_t *keys, uint32_t count, uint64_t *values);
+/* Up to 64 keys of 16 bytes, one after the other, each with its hash. Bit i of the answer: keys[i] was found and values[i]
+ * set. */
+uint64_t sluice_hash_lookup_bulk(const struct rte_hash *hash, const uint8_t *keys, uint32_t *hashes, uint32_t count,
+				 uint64_t *values);
 
 #endif

@@ -30,6 +30,43 @@ impl HashKey {
     }
 }
 
+/// Computes what [`HashKey::hash`] does, in place: for bursts of keys.
+#[derive(Clone, Copy, Debug)]
+pub struct Hasher([u64; 4]);
+
+impl Hasher {
+    /// With the secret of this process.
+    pub fn new() -> Self {
+        let mut secret = [0; 4];
+        // SAFETY: the function writes four words, and there is room for as many.
+        unsafe { dpdk_sys::sluice_hash_secret(secret.as_mut_ptr()) };
+        Self(secret)
+    }
+
+    /// Two rounds of multiply and fold, as in shim.c.
+    #[inline]
+    pub fn hash(&self, key: &HashKey) -> u32 {
+        let [first, second, third, factor] = self.0;
+        let key = u128::from_ne_bytes(key.0);
+        let (low, high) = if cfg!(target_endian = "little") { (key, key >> 64) } else { (key >> 64, key) };
+        let mixed = multiply_fold(low as u64 ^ first, high as u64 ^ second);
+        let mixed = multiply_fold(mixed ^ third, factor);
+        (mixed ^ mixed >> 32) as u32
+    }
+}
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[inline]
+const fn multiply_fold(a: u64, b: u64) -> u64 {
+    let product = a as u128 * b as u128;
+    product as u64 ^ (product >> 64) as u64
+}
+
 /// How to make a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashOptions {
@@ -133,17 +170,18 @@ impl HashWriter {
         self.table.lookup(key)
     }
 
-    /// Looks up to [`BULK`] keys up, those beyond are ignored. Bit i of the answer says that `keys[i]` is there and
-    /// `values[i]` its value; other places of `values` mean nothing.
+    /// Looks up to [`BULK`] keys up, those beyond are ignored; `hashes` are theirs, as of a [`Hasher`]. Bit i of the
+    /// answer says that `keys[i]` is there and `values[i]` its value; other places of `values` mean nothing.
     #[inline]
-    pub fn lookup_bulk(&self, keys: &[HashKey], values: &mut [u64; BULK]) -> u64 {
+    pub fn lookup_bulk(&self, keys: &[HashKey], hashes: &mut [u32; BULK], values: &mut [u64; BULK]) -> u64 {
         let count = keys.len().min(BULK) as u32;
         // SAFETY: the hash lives and the writer, who alone could free what is read, is here; `keys` has `count` keys of
-        // 16 bytes one after the other, `values` as many places.
+        // 16 bytes one after the other, `hashes` and `values` have as many places. A wrong hash finds nothing.
         unsafe {
             dpdk_sys::sluice_hash_lookup_bulk(
                 self.table.hash.as_ptr(),
                 keys.as_ptr().cast(),
+                hashes.as_mut_ptr(),
                 count,
                 values.as_mut_ptr(),
             )

@@ -45,7 +45,7 @@ pub mod tap;
 pub use burst::Burst;
 pub use eal::{Eal, EalError, EalOptions};
 pub use error::Error;
-pub use hash::{HashKey, HashOptions, HashReader, HashSection, HashWriter, TableFull};
+pub use hash::{HashKey, HashOptions, HashReader, HashSection, HashWriter, Hasher, TableFull};
 pub use lcore::{LaunchError, LcoreTask};
 pub use mbuf::{HEADROOM, Mbuf};
 pub use mempool::{Mempool, MempoolOptions};

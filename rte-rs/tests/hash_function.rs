@@ -1,6 +1,6 @@
 //! The hash of a connection key can't be steered from outside.
 
-use rte_rs::HashKey;
+use rte_rs::{HashKey, Hasher};
 use std::collections::HashMap;
 
 /// A key as the connection table has it: the attacker chooses source address and port.
@@ -59,6 +59,15 @@ fn keys_that_all_collide_under_a_crc_are_spread() {
     assert_eq!(keys.len(), 4096);
     assert_eq!(largest_group(keys.iter().map(|key| crc(&key.0))), 4096, "the attack works against a CRC");
     assert!(largest_group(keys.iter().map(HashKey::hash)) <= 3);
+}
+
+#[test]
+fn hash_computed_in_place_is_the_one_of_the_tables() {
+    let hasher = Hasher::new();
+    for n in 0..10_000u32 {
+        let key = key(n.wrapping_mul(0x9e37_79b9), n as u16);
+        assert_eq!(hasher.hash(&key), key.hash());
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod common;
 use common::{burst, numbers, pool};
 use rte_rs::rcu::{Publisher, Subscriber};
 use rte_rs::ring::{many_to_one, one_to_one};
-use rte_rs::{Burst, HashKey, HashOptions, Rcu, TableFull, hash};
+use rte_rs::{Burst, HashKey, HashOptions, Hasher, Rcu, TableFull, hash};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -44,11 +44,12 @@ fn a_bulk_look_up_tells_hits_from_misses() {
         writer.insert(&key(number), number + 1000).unwrap();
     }
     let keys: Vec<HashKey> = (0..40).map(key).collect();
-    let mut values = [0; 32];
-    assert_eq!(writer.lookup_bulk(&keys, &mut values), 0x5555_5555);
+    let (hasher, mut hashes, mut values) = (Hasher::new(), [0; 32], [0; 32]);
+    hashes.iter_mut().zip(&keys).for_each(|(hash, key)| *hash = hasher.hash(key));
+    assert_eq!(writer.lookup_bulk(&keys, &mut hashes, &mut values), 0x5555_5555);
     assert!((0..32).step_by(2).all(|index| values[index] == index as u64 + 1000));
-    assert_eq!(writer.lookup_bulk(&keys[..3], &mut values), 0b101);
-    assert_eq!(writer.lookup_bulk(&[], &mut values), 0);
+    assert_eq!(writer.lookup_bulk(&keys[..3], &mut hashes, &mut values), 0b101);
+    assert_eq!(writer.lookup_bulk(&[], &mut hashes, &mut values), 0);
 }
 
 #[test]

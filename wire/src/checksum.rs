@@ -31,15 +31,13 @@ pub fn sum(bytes: &[u8]) -> u32 {
 /// Adds the carries back in: from a sum to 16 bits, not inverted.
 #[inline]
 pub const fn fold(sum: u32) -> u16 {
-    let once = (sum & 0xffff) + (sum >> 16);
-    ((once & 0xffff) + (once >> 16)) as u16
+    // Both halves stand in the upper one with the carry of the lower: the end-around carry.
+    (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
 }
 
 #[inline]
 const fn fold64(sum: u64) -> u16 {
-    let once = (sum & 0xffff_ffff) + (sum >> 32);
-    let twice = (once & 0xffff_ffff) + (once >> 32);
-    fold(twice as u32)
+    fold((sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32)
 }
 
 /// The checksum of a sum, as the header carries it.

@@ -235,6 +235,12 @@ impl Connection {
         ConnectionState::ALL.get(number).copied().unwrap_or(ConnectionState::None)
     }
 
+    /// Whether it is in `state`, and may idle for `timeout` milliseconds.
+    #[inline]
+    pub(crate) fn rests_in(&self, state: ConnectionState, timeout: u32) -> bool {
+        self.state.load(Ordering::Relaxed) == state as u8 && self.timeout() == timeout
+    }
+
     /// Owner only.
     #[inline]
     pub(super) fn set_state(&self, state: ConnectionState) {
@@ -261,7 +267,7 @@ impl Connection {
 
     /// Owner only: a packet passed.
     #[inline]
-    pub(super) fn touch(&self, now: u64) {
+    pub(crate) fn touch(&self, now: u64) {
         self.last_seen.store(now as u32, Ordering::Relaxed);
     }
 

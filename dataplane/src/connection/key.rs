@@ -28,6 +28,13 @@ pub fn from_packet(addresses: [u8; 8], ports: [u8; 4], protocol: Protocol) -> Ha
     HashKey((addresses | ports << 64 | u128::from(protocol.number()) << 96).to_le_bytes())
 }
 
+/// Source and destination of packets with this key.
+pub fn endpoints(key: &HashKey) -> (Endpoint, Endpoint) {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, ..] = key.0;
+    let end = |address, port| Endpoint { address: u32::from_be_bytes(address), port: u16::from_be_bytes(port) };
+    (end([a, b, c, d], [i, j]), end([e, f, g, h], [k, l]))
+}
+
 impl Identity {
     /// The key of packets from client to service.
     pub fn inbound_key(&self) -> HashKey {
@@ -51,5 +58,6 @@ mod tests {
         let from_bytes = from_packet([1, 2, 3, 4, 5, 6, 7, 8], [0x0a, 0x0b, 0x0c, 0x0d], Protocol::Udp);
         assert_eq!(from_bytes.0, key(Protocol::Udp, source, destination).0);
         assert_eq!(from_bytes.0[12..], [17, 0, 0, 0]);
+        assert_eq!(endpoints(&from_bytes), (source, destination));
     }
 }

@@ -161,15 +161,22 @@ impl ConnectionTable {
         std::mem::take(&mut self.store.released)
     }
 
-    /// Looks up to 32 keys up at once: a mask of those found, and their values (see [`Found::from_value`]).
+    /// Looks up to 32 keys up at once, with their hashes: a mask of those found, and their values (see
+    /// [`Found::from_value`]).
     #[inline]
-    pub fn lookup_bulk(&self, keys: &[HashKey], values: &mut [u64; 32]) -> u64 {
-        self.store.hash.lookup_bulk(keys, values)
+    pub fn lookup_bulk(&self, keys: &[HashKey], hashes: &mut [u32; 32], values: &mut [u64; 32]) -> u64 {
+        self.store.hash.lookup_bulk(keys, hashes, values)
     }
 
     /// Looks one key up.
     pub fn lookup(&self, key: &HashKey) -> Option<Found> {
         self.store.hash.lookup(key).map(Found::from_value)
+    }
+
+    /// The slab's entries.
+    #[inline]
+    pub fn entries(&self) -> &[Connection] {
+        &self.store.slab
     }
 
     /// The entry at a slab index.

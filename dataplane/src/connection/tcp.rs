@@ -221,6 +221,17 @@ mod tests {
         }
     }
 
+    /// What the quick way of packets relies on.
+    #[test]
+    fn established_stays_established_while_the_connection_goes_on() {
+        for direction in [Direction::Inbound, Direction::Outbound, Direction::InboundOnly] {
+            for rules in [Rules::Plain, Rules::Secure] {
+                let state = ConnectionState::Established;
+                assert_eq!(next_state(rules, direction, state, Event::Ack), state, "{rules:?} {direction:?}");
+            }
+        }
+    }
+
     #[test]
     fn udp_stays_udp() {
         for direction in [Direction::Inbound, Direction::Outbound, Direction::InboundOnly] {

@@ -9,5 +9,6 @@
 
 pub mod mss;
 pub mod nat;
+pub mod quick;
 pub mod ttl;
 pub mod tunnel;

@@ -49,8 +49,7 @@ fn a_gateways_mac_address_and_the_ports_own_go_into_the_frame() {
         source: address("10.0.1.1"),
         port: 0,
         mtu: 1500,
-        destination_mac: mac(0xfe),
-        source_mac: mac(1),
+        ethernet: [2, 0, 0, 0, 1, 0xfe, 2, 0, 0, 0, 1, 1, 8, 0],
     };
     assert_eq!(table.route(address("198.51.100.7")), Ok(want));
     assert_eq!(table.generation(), 7);
@@ -60,7 +59,7 @@ fn a_gateways_mac_address_and_the_ports_own_go_into_the_frame() {
 fn a_connected_destination_is_its_own_neighbour() {
     let table = build(vec![], vec![neighbor("10.0.2.5", 1, 5), neighbor("10.0.2.6", 0, 6)]);
     let hop = table.route(address("10.0.2.5")).expect("connected and known");
-    assert_eq!((hop.port, hop.mtu, hop.destination_mac, hop.source_mac), (1, 9000, mac(5), mac(2)));
+    assert_eq!((hop.port, hop.mtu, hop.destination_mac(), &hop.ethernet[6..12]), (1, 9000, mac(5), &mac(2)[..]));
     assert_eq!((hop.address, hop.source), (address("10.0.2.5"), address("10.0.2.1")));
     let missing = Unreachable::NoNeighbor { port: 1, address: address("10.0.2.6") };
     assert_eq!(table.route(address("10.0.2.6")), Err(missing), "known on the other port only");
@@ -86,7 +85,7 @@ fn the_first_of_equal_prefixes_wins_also_over_a_connected_one() {
     let neighbors = vec![neighbor("10.0.1.9", 0, 9), neighbor("10.0.1.8", 0, 8)];
     let table =
         build(vec![route("10.0.2.0/24", 0, Some("10.0.1.9")), route("10.0.2.0/24", 0, Some("10.0.1.8"))], neighbors);
-    assert_eq!(table.route(address("10.0.2.5")).map(|hop| hop.destination_mac), Ok(mac(9)));
+    assert_eq!(table.route(address("10.0.2.5")).map(|hop| hop.destination_mac()), Ok(mac(9)));
 }
 
 #[test]

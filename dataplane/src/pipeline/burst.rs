@@ -1,48 +1,12 @@
-//! Stages 1 to 4 over a whole burst, and the end of each packet.
+//! A burst's way through the stages, and the end of each packet.
 
-use super::fragments::WHOLE;
 use super::output::Fate;
-use super::parse::{Flow, Parsed, parse_inline};
-use super::{IPV4_OFFSET, Output, Pipeline, Stage, Stopwatch, Verdict};
+use super::parse::{Flow, Parsed};
+use super::{Output, Pipeline, Stage, Stopwatch, Verdict};
 use crate::connection::Found;
-use crate::steer::Steering;
 use link::DropReason;
-use rte_rs::{Burst, HashKey, Mbuf};
+use rte_rs::{Burst, Mbuf};
 use wire::ipv4;
-
-/// What the stages say about the frames of one burst, by position.
-pub(super) struct Batch {
-    parsed: [Parsed; Burst::CAPACITY],
-    /// Keys of the flows that stay here, packed; `key_at[position]` is the index of a position's key.
-    pub(super) keys: [HashKey; Burst::CAPACITY],
-    key_at: [u8; Burst::CAPACITY],
-    pub(super) key_count: usize,
-    pub(super) origin: Origin,
-    /// The answer of the bulk look-up, by key.
-    pub(super) found: u64,
-    pub(super) values: [u64; Burst::CAPACITY],
-    /// A connection was made or removed within this burst: what the bulk look-up said may no longer hold.
-    stale: bool,
-    verdicts: [Verdict; Burst::CAPACITY],
-    pub(super) dropped: Burst,
-}
-
-impl Default for Batch {
-    fn default() -> Self {
-        Self {
-            parsed: [Parsed::NotBalanced; Burst::CAPACITY],
-            keys: [HashKey([0; 16]); Burst::CAPACITY],
-            key_at: [0; Burst::CAPACITY],
-            key_count: 0,
-            origin: Origin::Worker,
-            found: 0,
-            values: [0; Burst::CAPACITY],
-            stale: false,
-            verdicts: [Verdict::Kernel; Burst::CAPACITY],
-            dropped: Burst::new(),
-        }
-    }
-}
 
 /// Where a burst comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,17 +33,16 @@ impl Pipeline {
         stopwatch: &mut impl Stopwatch,
     ) {
         burst.prefetch();
-        self.parse_burst(burst, origin);
+        let bytes = self.batch.parse(burst, origin, &self.settings, &self.tables);
+        self.counters.received(origin, burst.len(), bytes);
         stopwatch.lap(Stage::Parse);
-        self.look_up_burst();
+        self.batch.look_up(burst.len(), &self.connections);
         stopwatch.lap(Stage::LookUp);
-        self.time_waits(stopwatch);
-        for (position, mut mbuf) in burst.drain().enumerate() {
-            let fate = self.decide(position, &mut mbuf, out);
-            let verdict = self.finish_inline(fate, mbuf, out);
-            if let Some(slot) = self.batch.verdicts.get_mut(position) {
-                *slot = verdict;
-            }
+        self.time_waits(burst.len(), stopwatch);
+        let (mut frames, mut position) = (burst.drain(), 0);
+        while let Some(mbuf) = self.carry_quickly(&mut frames, &mut position, out) {
+            self.carry_fully(position, mbuf, out);
+            position += 1;
         }
         self.batch.dropped.clear();
         stopwatch.lap(Stage::Forward);
@@ -90,69 +53,24 @@ impl Pipeline {
         self.batch.verdicts.get(position).copied()
     }
 
-    /// Validates each frame and finds its owner; the keys of the flows that stay are packed for the bulk look-up.
-    fn parse_burst(&mut self, burst: &mut Burst, origin: Origin) {
-        let batch = &mut self.batch;
-        let steering = Steering::of(&self.settings, &self.tables, origin);
-        let mut keys = 0usize;
-        let mut bytes = 0usize;
-        for (position, mbuf) in burst.iter_mut().enumerate() {
-            bytes += mbuf.len();
-            if let Origin::Port(port) = origin {
-                mbuf.set_port(port);
-            }
-            let (Some(parsed), Some(key), Some(key_at)) =
-                (batch.parsed.get_mut(position), batch.keys.get_mut(keys), batch.key_at.get_mut(position))
-            else {
-                continue;
-            };
-            *parsed = match self.settings.ports.get(usize::from(mbuf.port())) {
-                Some(facts) if mbuf.is_contiguous() => parse_inline(mbuf.data(), &facts.mac, key),
-                None if mbuf.port() & WHOLE != 0 => Parsed::Whole,
-                _ => Parsed::Refused(DropReason::FrameMalformed),
-            };
-            if let Parsed::Flow(flow) = parsed {
-                if let Some(worker) = steering.elsewhere(flow.source, flow.destination) {
-                    *parsed = Parsed::Elsewhere { worker };
-                    continue;
-                }
-                // Ethernet padding ends here, so that no later length counts it.
-                mbuf.truncate(IPV4_OFFSET + usize::from(flow.length));
-                *key_at = keys as u8;
-                keys += 1;
-            }
-        }
-        batch.key_count = keys;
-        batch.origin = origin;
-        batch.stale = false;
-        self.counters.received(origin, burst.len(), bytes);
-    }
-
-    fn look_up_burst(&mut self) {
-        let batch = &mut self.batch;
-        batch.found = match batch.keys.get(..batch.key_count) {
-            Some(keys) if !keys.is_empty() => self.connections.lookup_bulk(keys, &mut batch.values),
-            _ => 0,
-        };
-        let mut found = batch.found;
-        while found != 0 {
-            let key = found.trailing_zeros() as usize;
-            found &= found - 1;
-            if let Some(entry) =
-                batch.values.get(key).and_then(|value| self.connections.connection(Found::from_value(*value).index))
-            {
-                rte_rs::prefetch(entry);
-            }
+    /// Takes a frame that needs more than the quick way to its end.
+    #[inline(never)]
+    fn carry_fully<O: Output>(&mut self, position: usize, mut mbuf: Mbuf, out: &mut O) {
+        let fate = self.decide(position, &mut mbuf, out);
+        let verdict = self.finish_inline(fate, mbuf, out);
+        if let Some(slot) = self.batch.verdicts.get_mut(position) {
+            *slot = verdict;
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn decide<O: Output>(&mut self, position: usize, mbuf: &mut Mbuf, out: &mut O) -> Fate {
-        let Some(parsed) = self.batch.parsed.get(position).copied() else {
-            return Fate::Drop(DropReason::FrameMalformed);
-        };
+        let Some(parsed) = self.batch.parsed(position) else { return Fate::Drop(DropReason::FrameMalformed) };
         match parsed {
-            Parsed::Flow(flow) => self.carry_inline(&flow, self.found(position), mbuf, out),
+            Parsed::Flow(flow) => {
+                let found = self.batch.connection(position, &self.connections);
+                self.carry_inline(&flow, found, mbuf, out)
+            }
             Parsed::Elsewhere { worker } => Fate::HandOff { worker },
             Parsed::IcmpError { destination } => self.icmp_error(destination, mbuf, out),
             Parsed::Fragment { source, destination } => self.fragment(source, destination, mbuf, out),
@@ -184,18 +102,6 @@ impl Pipeline {
             Some(found) => self.follow(found, flow, mbuf, out),
             None => self.admit(flow, mbuf, out),
         }
-    }
-
-    /// The connection of the flow at `position`. After a change within the burst the table is asked again: two packets
-    /// of one new connection in a burst make one connection.
-    #[inline]
-    fn found(&self, position: usize) -> Option<Found> {
-        let batch = &self.batch;
-        let key = usize::from(*batch.key_at.get(position)?);
-        if batch.stale {
-            return self.connections.lookup(batch.keys.get(key)?);
-        }
-        (batch.found >> key & 1 == 1).then(|| batch.values.get(key).map(|value| Found::from_value(*value)))?
     }
 
     /// A connection was made or removed.

@@ -65,7 +65,7 @@ impl Pipeline {
                 true
             }
             ForwardMethod::Direct => true,
-            ForwardMethod::Tunnel => self.encapsulate(mbuf, &way),
+            ForwardMethod::Tunnel => encapsulate(mbuf, &way, &mut self.identification),
         };
         if !sent {
             return Fate::Drop(DropReason::NoHeadroom);
@@ -188,22 +188,6 @@ impl Pipeline {
         })
     }
 
-    /// Puts the outer header of a tunnel before the packet. False if the mbuf has no room.
-    #[inline]
-    pub(super) fn encapsulate(&mut self, mbuf: &mut Mbuf, way: &Way) -> bool {
-        let mut outer = [0u8; tunnel::OVERHEAD as usize];
-        // Only a packet that may be fragmented shows its identification; the others leave it to those.
-        let is_fixed = packet(mbuf).get(FLAGS).is_none_or(|flags| flags & DONT_FRAGMENT != 0);
-        if !(is_fixed && way.outer.keeps_dont_fragment()) {
-            self.identification = self.identification.wrapping_add(1);
-        }
-        way.outer.write(&mut outer, packet(mbuf), self.identification);
-        let Some(_) = mbuf.prepend(outer.len()) else { return false };
-        let Some(room) = packet_mut(mbuf).first_chunk_mut() else { return false };
-        *room = outer;
-        true
-    }
-
     /// No way: without a route the sender is told; without a neighbour the packet is lost and the neighbour asked for. If
     /// it has not answered for 3 s the sender is told, about the packet as it would have left.
     #[cold]
@@ -222,6 +206,23 @@ impl Pipeline {
     }
 }
 
+/// Puts the outer header of a tunnel before the packet; `identification` is that of the last one which may be
+/// fragmented. False if the mbuf has no room.
+#[inline]
+pub(super) fn encapsulate(mbuf: &mut Mbuf, way: &Way, identification: &mut u16) -> bool {
+    let mut outer = [0u8; tunnel::OVERHEAD as usize];
+    // Only a packet that may be fragmented shows its identification; the others leave it to those.
+    let is_fixed = packet(mbuf).get(FLAGS).is_none_or(|flags| flags & DONT_FRAGMENT != 0);
+    if !(is_fixed && way.outer.keeps_dont_fragment()) {
+        *identification = identification.wrapping_add(1);
+    }
+    way.outer.write(&mut outer, packet(mbuf), *identification);
+    let Some(_) = mbuf.prepend(outer.len()) else { return false };
+    let Some(room) = packet_mut(mbuf).first_chunk_mut() else { return false };
+    *room = outer;
+    true
+}
+
 /// The IPv4 packet in a frame that was parsed.
 #[inline]
 pub(super) fn packet(mbuf: &Mbuf) -> &[u8] {
@@ -237,7 +238,7 @@ pub(super) fn packet_mut(mbuf: &mut Mbuf) -> &mut [u8] {
 #[inline]
 pub(super) fn leave(mbuf: &mut Mbuf, hop: &Hop, too_large: bool) -> Fate {
     if let Some(header) = mbuf.data_mut().first_chunk_mut() {
-        *header = hop.ethernet();
+        *header = hop.ethernet;
     }
     if too_large { Fate::ForwardInFragments { port: hop.port, mtu: hop.mtu } } else { Fate::Forward { port: hop.port } }
 }

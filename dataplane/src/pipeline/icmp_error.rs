@@ -1,7 +1,7 @@
 //! ICMP errors that belong to a connection go to its other end, translated; the others are the kernel's.
 
 use super::Pipeline;
-use super::forward::{leave, packet, packet_mut};
+use super::forward::{encapsulate, leave, packet, packet_mut};
 use super::output::{Fate, Output};
 use crate::connection::{Found, Identity, key};
 use crate::forward::ttl;
@@ -85,7 +85,7 @@ impl Pipeline {
         let ready = match identity.method {
             ForwardMethod::Nat => icmp::rewrite_for_real(packet_mut(mbuf), identity.real),
             ForwardMethod::Direct => true,
-            ForwardMethod::Tunnel => self.encapsulate(mbuf, &way),
+            ForwardMethod::Tunnel => encapsulate(mbuf, &way, &mut self.identification),
         };
         let is_too_large = packet(mbuf).len() > usize::from(hop.mtu);
         if ready { leave(mbuf, &hop, is_too_large) } else { Fate::Drop(DropReason::IcmpMalformed) }

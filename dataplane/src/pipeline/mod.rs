@@ -6,6 +6,7 @@
 
 mod admit;
 mod answer;
+mod batch;
 mod burst;
 mod defence;
 mod echo;
@@ -19,6 +20,8 @@ mod options;
 mod output;
 mod parse;
 mod persistence;
+mod plain;
+mod quick;
 mod reset;
 mod scheduled_error;
 mod stage;
@@ -43,7 +46,7 @@ use crate::path_mtu::PathMtus;
 use crate::scheduler::Newcomer;
 use crate::service::Cursors;
 use crate::tables::Tables;
-use burst::Batch;
+use batch::Batch;
 use config::Unmatched;
 use defence::Defence;
 use link::directory::Directory;

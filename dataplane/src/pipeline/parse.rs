@@ -86,13 +86,7 @@ pub enum Parsed {
 
 /// Parses a frame that came in on a port with MAC address `mac`; `key` is set for a [`Parsed::Flow`]. A frame longer
 /// than its IPv4 packet (Ethernet padding) is fine; [`Flow::length`] says where the packet ends.
-#[inline(never)]
 pub fn parse(frame: &[u8], mac: &[u8; 6], key: &mut HashKey) -> Parsed {
-    parse_inline(frame, mac, key)
-}
-
-#[inline(always)]
-pub(super) fn parse_inline(frame: &[u8], mac: &[u8; 6], key: &mut HashKey) -> Parsed {
     let Ok(frame) = ethernet::Ethernet::parse(frame) else { return Parsed::Refused(DropReason::FrameMalformed) };
     let destination = frame.destination();
     if destination != *mac {

@@ -5,29 +5,26 @@ use crate::connection::Found;
 use std::hint::black_box;
 
 impl Pipeline {
-    /// Between look-up and forwarding; changes nothing but what is in the cache.
+    /// Between look-up and forwarding of a burst of `count` frames; changes nothing but what is in the cache.
     #[inline(always)]
-    pub(super) fn time_waits<S: Stopwatch>(&mut self, stopwatch: &mut S) {
+    pub(super) fn time_waits<S: Stopwatch>(&mut self, count: usize, stopwatch: &mut S) {
         if S::WAITS {
-            self.look_up_again();
+            self.look_up_again(count);
             stopwatch.wait(Wait::LookUpAgain);
-            self.touch_connections();
+            self.touch_connections(count);
             stopwatch.wait(Wait::Connections);
         }
     }
 
     #[inline(never)]
-    fn look_up_again(&mut self) {
-        let batch = &mut self.batch;
-        if let Some(keys) = batch.keys.get(..batch.key_count).filter(|keys| !keys.is_empty()) {
-            self.connections.lookup_bulk(keys, &mut batch.values);
-        }
+    fn look_up_again(&mut self, count: usize) {
+        self.batch.look_up(count, &self.connections);
     }
 
     #[inline(never)]
-    fn touch_connections(&self) {
-        for (key, value) in self.batch.values.iter().enumerate() {
-            if self.batch.found >> key & 1 == 1 {
+    fn touch_connections(&self, count: usize) {
+        for (position, value) in self.batch.values.iter().enumerate().take(count) {
+            if self.batch.found >> position & 1 == 1 {
                 let entry = self.connections.connection(Found::from_value(*value).index);
                 black_box(entry.map(|entry| entry.is_live()));
             }
