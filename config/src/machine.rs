@@ -126,8 +126,10 @@ pub struct Control {
     pub socket: PathBuf,
     /// The file of the link between the two processes; absolute.
     pub link: PathBuf,
-    /// Reserved for HTTP (metrics); nothing listens there yet.
+    /// Where `sluiced` serves metrics and a page over HTTP; `None`: nowhere.
     pub http: Option<SocketAddr>,
+    /// The metrics have those of each real, beside those of each service.
+    pub http_reals: bool,
 }
 
 macro_rules! words {

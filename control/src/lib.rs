@@ -1,5 +1,6 @@
 //! The control side of Sluice: the process `sluiced` ([`daemon`]), the command line `sluice` ([`client`]) and what the
-//! two say to each other over a Unix socket ([`protocol`]). Neither links DPDK.
+//! two say to each other over a Unix socket ([`protocol`]); and what sluiced shows over HTTP ([`web`]). Neither links
+//! DPDK.
 
 #![forbid(unsafe_code)]
 
@@ -7,3 +8,4 @@ pub mod client;
 pub mod daemon;
 pub mod ipvsadm;
 pub mod protocol;
+pub mod web;

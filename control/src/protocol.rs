@@ -8,10 +8,12 @@
 //!
 //! Requests on one connection are answered in order.
 
+mod history;
 mod lvs;
 mod reply;
 mod request;
 
+pub use history::*;
 pub use lvs::*;
 pub use reply::*;
 pub use request::*;

@@ -26,7 +26,7 @@ const DATAPLANE: [&str; 11] = [
 const PORT: [&str; 6] = ["name", "device", "mac", "addresses", "kernel_interface", "mtu"];
 const ROUTE: [&str; 3] = ["prefix", "port", "via"];
 const NEIGHBOR: [&str; 3] = ["address", "port", "mac"];
-const CONTROL: [&str; 3] = ["socket", "link", "http"];
+const CONTROL: [&str; 4] = ["socket", "link", "http", "http_reals"];
 
 /// Templates where neither they nor many connections are asked for.
 const LEAST_TEMPLATES: u32 = 1024;
@@ -272,6 +272,7 @@ fn control(section: Option<&Section<'_>>) -> Result<Control, ConfigError> {
         socket: PathBuf::from("/run/sluice/control.sock"),
         link: PathBuf::from("/dev/shm/sluice.link"),
         http: None,
+        http_reals: true,
     };
     let Some(section) = section else { return Ok(control) };
     let absolute = |text: &str| (text.starts_with('/') && !text.contains('\0')).then(|| PathBuf::from(text));
@@ -279,5 +280,6 @@ fn control(section: Option<&Section<'_>>) -> Result<Control, ConfigError> {
     control.socket = section.text("socket", SOCKET, socket)?.unwrap_or(control.socket);
     control.link = section.text("link", "an absolute path", absolute)?.unwrap_or(control.link);
     control.http = section.parsed("http", "an IP address and a port, as \"127.0.0.1:9106\"")?;
+    control.http_reals = section.flag("http_reals")?.unwrap_or(control.http_reals);
     Ok(control)
 }

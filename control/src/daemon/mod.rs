@@ -12,10 +12,12 @@
 
 pub mod differences;
 mod handlers;
+pub mod history;
 pub mod kernel;
 mod lvs;
 pub mod mirror;
 pub mod netlink;
+mod observe;
 mod options;
 pub mod program;
 pub mod rates;

@@ -1,11 +1,13 @@
 //! The program `sluiced`: command line, start, signals.
 
 use super::kernel;
+use super::observe;
 use super::mirror::{Mirror, MirrorPort};
 use super::rates;
 use super::server::{ServeError, Server};
 use super::state::Daemon;
 use super::supervise;
+use crate::web::{self, Web, WebError};
 use clap::Parser;
 use config::{ConfigError, Machine, Services};
 use link::model::NextHopTable;
@@ -40,6 +42,8 @@ enum ProgramError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Serve(#[from] ServeError),
+    #[error(transparent)]
+    Web(#[from] WebError),
     #[error("{0}")]
     System(#[from] io::Error),
 }
@@ -81,6 +85,7 @@ async fn live(
     services_file: &Path,
 ) -> Result<(), ProgramError> {
     let server = Server::bind(&machine.control.socket)?;
+    let web = machine.control.http.map(Web::bind).transpose()?;
     let mut hang_up = signal(SignalKind::hangup())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -91,6 +96,12 @@ async fn live(
     tokio::task::spawn_local(supervise::run(Rc::clone(&daemon)));
     tokio::task::spawn_local(rates::run(Rc::clone(&daemon)));
     tokio::task::spawn_local(server.serve(Rc::clone(&daemon)));
+    if let Some(web) = web {
+        let (sender, questions) = web::questions();
+        tokio::task::spawn_local(observe::run(Rc::clone(&daemon), questions));
+        log::info!("metrics and a page at http://{}/", web.address());
+        web.start(sender, daemon.machine.control.http_reals)?;
+    }
     log::info!("sluiced {} serves {}", env!("CARGO_PKG_VERSION"), socket.display());
 
     loop {

@@ -1,6 +1,7 @@
 //! Rates of services and reals, estimated every 2 s as the reference does, and the counters since they were zeroed. The
 //! dataplane's counters are never reset and know nothing of this.
 
+use super::history;
 use super::state::Daemon;
 use crate::protocol::{Rates, Traffic};
 use link::counters::RealTotals;
@@ -12,7 +13,7 @@ use std::collections::hash_map::Entry;
 use std::net::SocketAddrV4;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// Between two estimates.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -21,11 +22,18 @@ const PERIOD: Duration = Duration::from_secs(2);
 pub(super) async fn run(daemon: Rc<Daemon>) {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut recorded = Instant::now();
     loop {
         ticks.tick().await;
         let seen = daemon.session.view(|view| (view.identity().instance, View::services(view)));
-        if let Ok((instance, reports)) = seen {
-            daemon.rates.borrow_mut().estimate(instance, &reports);
+        if let Ok((instance, reports)) = &seen {
+            daemon.rates.borrow_mut().estimate(*instance, reports);
+        }
+        // A tick that comes a little early is meant too.
+        if recorded.elapsed() > history::PERIOD - PERIOD / 2 {
+            let seen = seen.as_ref().ok().map(|(instance, reports)| (*instance, reports.as_slice()));
+            daemon.history.borrow_mut().record(recorded.elapsed(), seen);
+            recorded = Instant::now();
         }
     }
 }

@@ -25,14 +25,7 @@ pub(super) fn status(daemon: &Daemon) -> Status {
         Ok(file) => (differences(&running, &file), None),
         Err(error) => (Vec::new(), Some(error.to_string())),
     };
-    let mut warnings = daemon.kernel.warnings.borrow().clone();
-    warnings.extend(daemon.not_ours().map(|why| format!("Nothing that is changed here comes into force: {why}.")));
-    let seen = daemon.session.view(|view| dataplane(daemon, view, true, &mut warnings));
-    let dataplane = seen.ok().or_else(|| {
-        // Not attached, perhaps because another sluiced is: it can be looked at all the same.
-        let viewer = Viewer::open(&daemon.machine.control.link).ok().filter(Viewer::dataplane_is_alive)?;
-        Some(dataplane(daemon, viewer.view(), false, &mut warnings))
-    });
+    let (dataplane, warnings) = dataplane(daemon);
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
@@ -48,7 +41,20 @@ pub(super) fn status(daemon: &Daemon) -> Status {
     }
 }
 
-fn dataplane(daemon: &Daemon, view: &View, attached: bool, warnings: &mut Vec<String>) -> DataplaneStatus {
+/// How the dataplane is, if there is one, and what an operator should know, a sentence each.
+pub(super) fn dataplane(daemon: &Daemon) -> (Option<DataplaneStatus>, Vec<String>) {
+    let mut warnings = daemon.kernel.warnings.borrow().clone();
+    warnings.extend(daemon.not_ours().map(|why| format!("Nothing that is changed here comes into force: {why}.")));
+    let seen = daemon.session.view(|view| dataplane_by(daemon, view, true, &mut warnings));
+    let dataplane = seen.ok().or_else(|| {
+        // Not attached, perhaps because another sluiced is: it can be looked at all the same.
+        let viewer = Viewer::open(&daemon.machine.control.link).ok().filter(Viewer::dataplane_is_alive)?;
+        Some(dataplane_by(daemon, viewer.view(), false, &mut warnings))
+    });
+    (dataplane, warnings)
+}
+
+fn dataplane_by(daemon: &Daemon, view: &View, attached: bool, warnings: &mut Vec<String>) -> DataplaneStatus {
     let (identity, status) = (view.identity(), view.status());
     let now = SystemTime::now();
     let age = |since: SystemTime| now.duration_since(since).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! What sluiced knows and how it changes: the running services, the files, the session, the kernel.
 
 use super::differences::differences;
+use super::history::Recorder;
 use super::kernel;
 use super::rates::Meters;
 use super::refusal;
@@ -13,7 +14,7 @@ use link::message::Table;
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::time::timeout;
 
@@ -33,6 +34,8 @@ pub struct Daemon {
     pub kernel: kernel::Handle,
     /// Rates, and what the counters stood at when they were zeroed.
     pub rates: RefCell<Meters>,
+    /// Rates of the last ten minutes.
+    pub history: RefCell<Recorder>,
     running: RefCell<Rc<Services>>,
     /// The running services are newer than what the dataplane has, because they changed while it was not there.
     unsent: Cell<bool>,
@@ -42,6 +45,8 @@ pub struct Daemon {
     doubtful: Cell<Option<Version>>,
     refusal: RefCell<Option<String>>,
     standing: watch::Sender<Standing>,
+    /// Since when there has been no dataplane.
+    gone_since: Cell<Option<Instant>>,
 }
 
 /// How sluiced stands with the dataplane. Decides what becomes of a change.
@@ -92,6 +97,7 @@ impl Daemon {
             session,
             kernel,
             rates: RefCell::default(),
+            history: RefCell::default(),
             running: RefCell::new(Rc::new(services)),
             unsent: Cell::new(unsent),
             saved,
@@ -99,6 +105,7 @@ impl Daemon {
             doubtful: Cell::new(None),
             refusal: RefCell::new(None),
             standing: watch::Sender::new(Standing::Unsettled),
+            gone_since: Cell::new(None),
         }
     }
 
@@ -117,7 +124,14 @@ impl Daemon {
         if standing == Standing::Absent {
             self.publish_needs();
         }
+        let is_gone = standing == Standing::Absent;
+        self.gone_since.set(is_gone.then(|| self.gone_since.get().unwrap_or_else(Instant::now)));
         self.standing.send_replace(standing);
+    }
+
+    /// For how long there has been no dataplane; `None`: there is one.
+    pub fn gone_for(&self) -> Option<Duration> {
+        self.gone_since.get().map(|since| since.elapsed())
     }
 
     /// Ends the session; the next one finds out what the dataplane runs. Until then changes wait.

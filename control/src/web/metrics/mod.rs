@@ -1,0 +1,202 @@
+//! Metrics for Prometheus: each family is described once, with the function that reads its samples off a snapshot.
+//! docs/metrics.md has the same list for people.
+
+mod director;
+mod services;
+mod workers;
+
+use super::source::Snapshot;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+use std::fmt;
+use std::fmt::Write as _;
+
+/// How the metrics are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+    /// Prometheus' text format 0.0.4.
+    Text,
+}
+
+impl Format {
+    /// The one that a client with this `Accept` header gets: OpenMetrics where it names that.
+    pub fn accepted(accept: &str) -> Self {
+        if accept.contains("application/openmetrics-text") { Self::OpenMetrics } else { Self::Text }
+    }
+
+    /// Its `Content-Type`.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+}
+
+/// Whether a value only grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It does, from 0 at the start of the dataplane; its samples' names end in `_total`.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+}
+
+/// Metrics of one name.
+#[derive(Clone, Copy)]
+pub struct Family {
+    /// Its name; a counter's without `_total`.
+    name: &'static str,
+    /// Counter or gauge.
+    pub kind: Kind,
+    /// The names of its labels.
+    pub labels: &'static [&'static str],
+    /// What it is, a sentence without its full stop.
+    pub help: &'static str,
+    read: fn(&Snapshot, &mut Samples<'_, '_>) -> fmt::Result,
+}
+
+impl Family {
+    const fn gauge(
+        name: &'static str,
+        labels: &'static [&'static str],
+        help: &'static str,
+        read: fn(&Snapshot, &mut Samples<'_, '_>) -> fmt::Result,
+    ) -> Self {
+        Self { name, kind: Kind::Gauge, labels, help, read }
+    }
+
+    const fn counter(
+        name: &'static str,
+        labels: &'static [&'static str],
+        help: &'static str,
+        read: fn(&Snapshot, &mut Samples<'_, '_>) -> fmt::Result,
+    ) -> Self {
+        Self { name, kind: Kind::Counter, labels, help, read }
+    }
+
+    /// The name of its samples.
+    pub fn sample_name(&self) -> String {
+        match self.kind {
+            Kind::Counter => format!("{}_total", self.name),
+            Kind::Gauge => self.name.to_owned(),
+        }
+    }
+}
+
+impl fmt::Debug for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// Every family, in the order in which they are written.
+pub fn families() -> impl Iterator<Item = &'static Family> {
+    director::FAMILIES.iter().chain(workers::FAMILIES).chain(services::FAMILIES).chain(services::REALS)
+}
+
+/// Where a family's samples go.
+struct Samples<'e, 'w> {
+    encoder: &'e mut MetricEncoder<'w>,
+    family: &'static Family,
+}
+
+impl Samples<'_, '_> {
+    /// A sample with the values of the family's labels.
+    fn add(&mut self, labels: &[&str], value: u64) -> fmt::Result {
+        self.write(labels, |encoder, kind| match kind {
+            Kind::Counter => ConstCounter::new(value).encode(encoder),
+            Kind::Gauge => ConstGauge::new(value).encode(encoder),
+        })
+    }
+
+    /// A sample of a gauge in seconds.
+    fn seconds(&mut self, labels: &[&str], value: f64) -> fmt::Result {
+        self.write(labels, |encoder, _| ConstGauge::new(value).encode(encoder))
+    }
+
+    fn write(
+        &mut self,
+        values: &[&str],
+        encode: impl FnOnce(MetricEncoder<'_>, Kind) -> fmt::Result,
+    ) -> fmt::Result {
+        debug_assert_eq!(values.len(), self.family.labels.len(), "{:?}", self.family);
+        let mut labels = [("", ""); 6];
+        let pairs = self.family.labels.iter().copied().zip(values.iter().copied());
+        let mut count = 0;
+        for (place, pair) in labels.iter_mut().zip(pairs) {
+            *place = pair;
+            count += 1;
+        }
+        let labels = labels.get(..count).unwrap_or_default();
+        encode(self.encoder.encode_family(&labels)?, self.family.kind)
+    }
+}
+
+/// Writes the metrics of a snapshot; without those of each real unless `with_reals`.
+///
+/// # Errors
+/// Never, as long as memory can be had: it is written to a string.
+pub fn encode(snapshot: &Snapshot, with_reals: bool, format: Format) -> Result<String, fmt::Error> {
+    #[derive(Debug)]
+    struct Reader(std::sync::Arc<Snapshot>, bool);
+    impl Collector for Reader {
+        fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+            write(&self.0, self.1, &mut encoder)
+        }
+    }
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Reader(std::sync::Arc::new(snapshot.clone()), with_reals)));
+    let mut out = String::new();
+    text::encode(&mut out, &registry)?;
+    Ok(match format {
+        Format::OpenMetrics => out,
+        Format::Text => as_text(&out),
+    })
+}
+
+fn write(snapshot: &Snapshot, with_reals: bool, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let reals = services::REALS.iter().filter(|_| with_reals);
+    for family in director::FAMILIES.iter().chain(workers::FAMILIES).chain(services::FAMILIES).chain(reals) {
+        let kind = match family.kind {
+            Kind::Counter => MetricType::Counter,
+            Kind::Gauge => MetricType::Gauge,
+        };
+        let mut encoder = encoder.encode_descriptor(family.name, family.help, None, kind)?;
+        (family.read)(snapshot, &mut Samples { encoder: &mut encoder, family })?;
+    }
+    Ok(())
+}
+
+/// The older format: there a counter is described by the name of its samples, and nothing marks the end.
+fn as_text(open_metrics: &str) -> String {
+    let mut out = String::with_capacity(open_metrics.len() + 4096);
+    let mut help = None;
+    for line in open_metrics.lines().filter(|line| *line != "# EOF") {
+        if line.starts_with("# HELP ") {
+            // Its name depends on the type, which is on the next line.
+            help = Some(line);
+            continue;
+        }
+        let Some(described) = line.strip_prefix("# TYPE ") else {
+            out.push_str(line);
+            out.push('\n');
+            continue;
+        };
+        let (name, kind) = described.split_once(' ').unwrap_or((described, "untyped"));
+        let suffix = if kind == "counter" { "_total" } else { "" };
+        let help = help.take().and_then(|help| help.strip_prefix("# HELP ")?.strip_prefix(name)).unwrap_or_default();
+        // Writing to a string does not fail.
+        let _ = writeln!(out, "# HELP {name}{suffix}{help}\n# TYPE {name}{suffix} {kind}");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;
