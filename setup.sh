@@ -7,7 +7,7 @@ cd "$(dirname "$0")"
 purpose=${1:-test}
 build_packages=(ca-certificates gcc libc6-dev make pkg-config libdpdk-dev dpdk libclang-dev)
 network_packages=(iproute2 procps curl nginx-light)
-test_packages=(socat iputils-ping vsftpd lftp)
+test_packages=(socat iputils-ping vsftpd lftp prometheus)
 conformance_packages=(qemu-system-x86 busybox-static cpio kmod ipvsadm)
 # The newest that Rust 1.90 builds.
 nextest=0.9.128
@@ -44,7 +44,7 @@ install_packages() {
         trap - EXIT
     fi
     [ -d /run/systemd/system ] || return 0
-    for service in nginx vsftpd; do
+    for service in nginx vsftpd prometheus; do
         case " $* " in *" $service "* | *" $service-light "*) ;; *) continue ;; esac
         "${as_root[@]}" systemctl disable --quiet "$service"
         say "$service is installed but its service is off, also after a reboot"

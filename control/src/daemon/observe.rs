@@ -30,9 +30,9 @@ async fn snapshot(daemon: &Daemon) -> Snapshot {
     let (dataplane, warnings) = report::dataplane(daemon);
     let read = |view: &View| {
         let workers: Vec<_> = view.workers().into_iter().chain([view.main_lcore()]).collect();
-        (view.status().last_beat, workers)
+        (Some(view.identity().started), view.status().last_beat, workers)
     };
-    let (last_beat, workers) = daemon.session.view(read).unwrap_or_default();
+    let (dataplane_started, last_beat, workers) = daemon.session.view(read).unwrap_or_default();
     let (drops, ports) = (report::drops(daemon).ok(), report::ports(daemon).unwrap_or_default());
     let mut services = Vec::with_capacity(running.services.len());
     for step in running.services.chunks(STEP) {
@@ -44,6 +44,7 @@ async fn snapshot(daemon: &Daemon) -> Snapshot {
         started: at - daemon.started.elapsed(),
         version: env!("CARGO_PKG_VERSION"),
         dataplane,
+        dataplane_started,
         last_beat,
         gone_for: daemon.gone_for(),
         warnings,
@@ -58,7 +59,8 @@ async fn snapshot(daemon: &Daemon) -> Snapshot {
 /// The rates of these services after this sample; names that are not known have none.
 pub(super) fn history(daemon: &Daemon, services: &[String], since: u64) -> History {
     let running = daemon.running();
-    let known = services.iter().filter_map(|name| Some((name.as_str(), running::service(&running, name).ok()?.service.key)));
+    let known =
+        services.iter().filter_map(|name| Some((name.as_str(), running::service(&running, name).ok()?.service.key)));
     daemon.history.borrow().history(known, since)
 }
 

@@ -1,8 +1,8 @@
 //! The program `sluiced`: command line, start, signals.
 
 use super::kernel;
-use super::observe;
 use super::mirror::{Mirror, MirrorPort};
+use super::observe;
 use super::rates;
 use super::server::{ServeError, Server};
 use super::state::Daemon;

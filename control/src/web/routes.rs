@@ -187,7 +187,9 @@ mod tests {
         for host in ["localhost", "LOCALHOST:9106", "127.0.0.1", "127.1.2.3:9106", "[::1]:9106", "[::1]"] {
             assert!(is_local(host), "{host}");
         }
-        for host in ["", "example.org", "localhost.example.org:9106", "127.0.0.1.example.org", "192.0.2.1", "[2001:db8::1]:80"] {
+        for host in
+            ["", "example.org", "localhost.example.org:9106", "127.0.0.1.example.org", "192.0.2.1", "[2001:db8::1]:80"]
+        {
             assert!(!is_local(host), "{host}");
         }
     }

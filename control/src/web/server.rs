@@ -37,7 +37,9 @@ pub enum WebError {
         error: io::Error,
     },
     /// The thread can't be started.
-    #[error("[control] http {address}: its thread can't be started: {error}; check the limits of this user and machine")]
+    #[error(
+        "[control] http {address}: its thread can't be started: {error}; check the limits of this user and machine"
+    )]
     Thread {
         /// The address that was asked for.
         address: SocketAddr,
@@ -81,7 +83,8 @@ impl Web {
         let failed = |error| WebError::Thread { address, error };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(failed)?;
-        let site = Arc::new(Site { source: Source::new(questions), with_reals, local_only: address.ip().is_loopback() });
+        let site =
+            Arc::new(Site { source: Source::new(questions), with_reals, local_only: address.ip().is_loopback() });
         let serve = move || {
             let outcome = runtime.block_on(async { serve(TcpListener::from_std(listener)?, site).await });
             if let Err(error) = outcome {

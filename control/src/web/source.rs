@@ -26,6 +26,8 @@ pub struct Snapshot {
     pub version: &'static str,
     /// The dataplane; `None`: not running.
     pub dataplane: Option<DataplaneStatus>,
+    /// When the dataplane started; `None`: it is not running.
+    pub dataplane_started: Option<SystemTime>,
     /// When the dataplane gave its last sign of life; `None`: it is not running.
     pub last_beat: Option<SystemTime>,
     /// For how long there has been no dataplane; `None`: there is one.

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
 mod dataplane;
+pub mod http;
 
 pub use dataplane::FakeDataplane;
 
@@ -78,6 +79,15 @@ impl Site {
             link.display()
         );
         std::fs::write(self.path("sluice.toml"), text).expect("written");
+    }
+
+    /// Gives sluice.toml HTTP on a free port, with further lines of `[control]`; to be called before it starts.
+    pub fn serve_http(&mut self, further: &str) -> std::net::SocketAddr {
+        let address = http::free_address();
+        let mut text = std::fs::read_to_string(self.path("sluice.toml")).expect("written before");
+        text.push_str(&format!("http = \"{address}\"\n{further}"));
+        std::fs::write(self.path("sluice.toml"), text).expect("written");
+        address
     }
 
     /// Writes services.toml.

@@ -25,12 +25,11 @@ pub(super) static FAMILIES: &[Family] = &[
     ),
     Family::gauge(
         "sluice_dataplane_start_time_seconds",
-        &["instance_id"],
-        "When the dataplane started, since 1970; instance_id tells one run of it from another",
-        |snapshot, samples| {
-            let Some(dataplane) = &snapshot.dataplane else { return Ok(()) };
-            let uptime = std::time::Duration::from_secs(dataplane.uptime_seconds);
-            samples.seconds(&[&dataplane.instance], since_1970(snapshot.at - uptime).round())
+        &[],
+        "When the dataplane started, since 1970",
+        |snapshot, samples| match snapshot.dataplane_started {
+            Some(started) => samples.seconds(&[], since_1970(started)),
+            None => Ok(()),
         },
     ),
     Family::gauge(

@@ -7,13 +7,15 @@ mod workers;
 
 use super::source::Snapshot;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, text};
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use std::fmt;
 use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// The most labels that a family has.
+const MOST_LABELS: usize = 6;
 
 /// How the metrics are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,31 +113,29 @@ impl Samples<'_, '_> {
     /// A sample with the values of the family's labels.
     fn add(&mut self, labels: &[&str], value: u64) -> fmt::Result {
         self.write(labels, |encoder, kind| match kind {
-            Kind::Counter => ConstCounter::new(value).encode(encoder),
-            Kind::Gauge => ConstGauge::new(value).encode(encoder),
+            Kind::Counter => encoder.encode_counter::<NoLabelSet, _, u64>(&value, None),
+            Kind::Gauge => encoder.encode_gauge(&value),
         })
     }
 
     /// A sample of a gauge in seconds.
     fn seconds(&mut self, labels: &[&str], value: f64) -> fmt::Result {
-        self.write(labels, |encoder, _| ConstGauge::new(value).encode(encoder))
+        self.write(labels, |encoder, _| encoder.encode_gauge(&value))
     }
 
     fn write(
         &mut self,
         values: &[&str],
-        encode: impl FnOnce(MetricEncoder<'_>, Kind) -> fmt::Result,
+        encode: impl FnOnce(&mut MetricEncoder<'_>, Kind) -> fmt::Result,
     ) -> fmt::Result {
         debug_assert_eq!(values.len(), self.family.labels.len(), "{:?}", self.family);
-        let mut labels = [("", ""); 6];
+        let mut labels = [("", ""); MOST_LABELS];
         let pairs = self.family.labels.iter().copied().zip(values.iter().copied());
-        let mut count = 0;
-        for (place, pair) in labels.iter_mut().zip(pairs) {
-            *place = pair;
-            count += 1;
+        let count = labels.iter_mut().zip(pairs).map(|(place, pair)| *place = pair).count();
+        match labels.get(..count).unwrap_or_default() {
+            [] => encode(self.encoder, self.family.kind),
+            labels => encode(&mut self.encoder.encode_family(&labels)?, self.family.kind),
         }
-        let labels = labels.get(..count).unwrap_or_default();
-        encode(self.encoder.encode_family(&labels)?, self.family.kind)
     }
 }
 
@@ -143,16 +143,16 @@ impl Samples<'_, '_> {
 ///
 /// # Errors
 /// Never, as long as memory can be had: it is written to a string.
-pub fn encode(snapshot: &Snapshot, with_reals: bool, format: Format) -> Result<String, fmt::Error> {
+pub fn encode(snapshot: &Arc<Snapshot>, with_reals: bool, format: Format) -> Result<String, fmt::Error> {
     #[derive(Debug)]
-    struct Reader(std::sync::Arc<Snapshot>, bool);
+    struct Reader(Arc<Snapshot>, bool);
     impl Collector for Reader {
         fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
             write(&self.0, self.1, &mut encoder)
         }
     }
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Reader(std::sync::Arc::new(snapshot.clone()), with_reals)));
+    registry.register_collector(Box::new(Reader(Arc::clone(snapshot), with_reals)));
     let mut out = String::new();
     text::encode(&mut out, &registry)?;
     Ok(match format {

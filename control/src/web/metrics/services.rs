@@ -14,11 +14,7 @@ fn each(snapshot: &Snapshot, samples: &mut Samples<'_, '_>, value: fn(&ServiceRo
     known.try_for_each(|(service, value)| samples.add(&[&service.name], value))
 }
 
-fn traffic(
-    snapshot: &Snapshot,
-    samples: &mut Samples<'_, '_>,
-    value: fn(&Traffic) -> u64,
-) -> fmt::Result {
+fn traffic(snapshot: &Snapshot, samples: &mut Samples<'_, '_>, value: fn(&Traffic) -> u64) -> fmt::Result {
     let mut known = snapshot.services.iter().filter_map(|service| Some((service, service.traffic?)));
     known.try_for_each(|(service, traffic)| samples.add(&[&service.name], value(&traffic)))
 }
@@ -69,7 +65,9 @@ pub(super) static FAMILIES: &[Family] = &[
         SERVICE,
         "Reals that get new connections: with a weight, and not overloaded",
         |snapshot, samples| {
-            each(snapshot, samples, |service| Some(service.reals.iter().filter(|real| is_available(real)).count() as u64))
+            each(snapshot, samples, |service| {
+                Some(service.reals.iter().filter(|real| is_available(real)).count() as u64)
+            })
         },
     ),
     Family::gauge("sluice_service_active_connections", SERVICE, "Active connections now", |snapshot, samples| {
@@ -102,12 +100,9 @@ pub(super) static FAMILIES: &[Family] = &[
 ];
 
 pub(super) static REALS: &[Family] = &[
-    Family::gauge(
-        "sluice_real_weight",
-        REAL,
-        "The real's share; 0: no new connections",
-        |snapshot, samples| each_real(snapshot, samples, |real| (!real.removed).then_some(real.weight.into())),
-    ),
+    Family::gauge("sluice_real_weight", REAL, "The real's share; 0: no new connections", |snapshot, samples| {
+        each_real(snapshot, samples, |real| (!real.removed).then_some(real.weight.into()))
+    }),
     Family::gauge(
         "sluice_real_removed",
         REAL,
@@ -126,9 +121,12 @@ pub(super) static REALS: &[Family] = &[
     Family::gauge("sluice_real_inactive_connections", REAL, "Other connections now", |snapshot, samples| {
         each_real(snapshot, samples, |real| real.inactive)
     }),
-    Family::gauge("sluice_real_persistent_clients", REAL, "Clients that persistence ties to it", |snapshot, samples| {
-        each_real(snapshot, samples, |real| real.active.map(|_| real.persistent.unwrap_or(0)))
-    }),
+    Family::gauge(
+        "sluice_real_persistent_clients",
+        REAL,
+        "Clients that persistence ties to it",
+        |snapshot, samples| each_real(snapshot, samples, |real| real.active.map(|_| real.persistent.unwrap_or(0))),
+    ),
     Family::counter("sluice_real_connections", REAL, "Connections made", |snapshot, samples| {
         each_real(snapshot, samples, |real| real.traffic.map(|traffic| traffic.connections))
     }),

@@ -1,0 +1,157 @@
+use super::{Format, Kind, encode, families, workers};
+use crate::web::Snapshot;
+use link::counters::WorkerTotals;
+use serde_json::json;
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// A director with a service of two reals, one of them removed, a worker and a port of an odd device; without a
+/// dataplane nothing is counted.
+fn snapshot(is_running: bool) -> Arc<Snapshot> {
+    let traffic = json!({"connections": 7, "in_packets": 3, "in_bytes": 700, "out_packets": 2, "out_bytes": 90});
+    let real = |address: &str, removed: bool| {
+        json!({
+            "address": address, "method": "nat", "weight": 4, "removed": removed, "active": is_running.then_some(2),
+            "inactive": is_running.then_some(1), "traffic": is_running.then_some(&traffic), "rates": null,
+        })
+    };
+    let service = json!({
+        "name": "web", "protocol": "tcp", "address": "10.0.0.1:80", "scheduler": "wrr", "method": "nat",
+        "traffic": is_running.then_some(&traffic), "rates": null,
+        "reals": [real("172.16.0.2:80", false), real("172.16.0.3:80", true)],
+    });
+    let drops = json!({
+        "received": 10, "transmitted": 9, "to_kernel": 0, "answers_suppressed": 0,
+        "reasons": [{"reason": "no_service", "help": "Text.", "dropped": 1, "answered": 0}],
+    });
+    let port = json!({
+        "name": "wan", "device": "net_tap0,x=\"\\\n", "driver": "net_tap", "mac": "02:00:00:00:01:01", "mtu": 1500,
+        "kernel_interface": null, "addresses": [], "rx_packets": 1, "rx_bytes": 5, "tx_packets": 0, "tx_bytes": 0,
+        "tx_unsent": 0, "to_kernel": 0, "from_kernel": 0, "rx_missed": 0, "rx_errors": 0, "tx_errors": 0,
+    });
+    let dataplane = json!({
+        "pid": 1, "instance": "00000000000000ab", "uptime_seconds": 60, "connected": true, "services_generation": 3,
+        "next_hops_generation": 4, "last_refusal": null, "workers": 1, "connections": 5,
+    });
+    let of = |value| if is_running { value } else { json!([]) };
+    Arc::new(Snapshot {
+        at: UNIX_EPOCH + Duration::from_secs(1000),
+        started: UNIX_EPOCH + Duration::from_secs(900),
+        version: "1.2.3",
+        dataplane: is_running.then(|| serde_json::from_value(dataplane).expect("a dataplane")),
+        dataplane_started: is_running.then_some(UNIX_EPOCH + Duration::from_secs(940)),
+        last_beat: is_running.then_some(UNIX_EPOCH + Duration::from_secs(999)),
+        gone_for: None,
+        warnings: Vec::new(),
+        connections_limit: 1000,
+        services: serde_json::from_value(json!([service])).expect("services"),
+        workers: vec![WorkerTotals { received: 4, ..WorkerTotals::default() }; if is_running { 2 } else { 0 }],
+        drops: is_running.then(|| serde_json::from_value(drops).expect("drops")),
+        ports: serde_json::from_value(of(json!([port]))).expect("ports"),
+    })
+}
+
+fn lines(text: &str) -> Vec<&str> {
+    text.lines().collect()
+}
+
+#[test]
+fn samples_have_the_values_and_labels_of_the_snapshot_in_both_formats() {
+    for format in [Format::Text, Format::OpenMetrics] {
+        let text = encode(&snapshot(true), true, format).expect("written");
+        for line in [
+            r#"sluice_build_info{version="1.2.3"} 1"#,
+            "sluice_start_time_seconds 900.0",
+            "sluice_dataplane_start_time_seconds 940.0",
+            r#"sluice_table_generation{table="next_hops"} 4"#,
+            "sluice_reals 1",
+            r#"sluice_packets_dropped_total{reason="no_service"} 1"#,
+            r#"sluice_port_received_bytes_total{port="wan"} 5"#,
+            r#"sluice_worker_received_packets_total{worker="0"} 4"#,
+            r#"sluice_worker_received_packets_total{worker="main"} 4"#,
+            r#"sluice_service_info{service="web",address="tcp 10.0.0.1:80",scheduler="wrr",method="nat"} 1"#,
+            r#"sluice_service_reals_available{service="web"} 1"#,
+            r#"sluice_service_active_connections{service="web"} 4"#,
+            r#"sluice_real_weight{service="web",real="172.16.0.2:80"} 4"#,
+            r#"sluice_real_in_bytes_total{service="web",real="172.16.0.3:80"} 700"#,
+        ] {
+            assert!(lines(&text).contains(&line), "{format:?}: no {line:?} in\n{text}");
+        }
+        assert_eq!(text.ends_with("# EOF\n"), format == Format::OpenMetrics);
+    }
+}
+
+#[test]
+fn the_value_of_a_label_is_escaped() {
+    let text = encode(&snapshot(true), true, Format::Text).expect("written");
+    assert!(text.contains(r#"device="net_tap0,x=\"\\\n","#), "{text}");
+}
+
+#[test]
+fn each_format_describes_a_counter_by_its_own_rules() {
+    let described = |format| {
+        let text = encode(&snapshot(true), true, format).expect("written");
+        let about = text.lines().filter(|line| line.contains(" sluice_packets_dropped"));
+        about.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let help = "Packets dropped; docs/drop-reasons.md explains each reason";
+    let old = [
+        format!("# HELP sluice_packets_dropped_total {help}"),
+        "# TYPE sluice_packets_dropped_total counter".to_owned(),
+    ];
+    assert_eq!(described(Format::Text), old);
+    let new = [format!("# HELP sluice_packets_dropped {help}"), "# TYPE sluice_packets_dropped counter".to_owned()];
+    assert_eq!(described(Format::OpenMetrics), new);
+    assert_eq!(Format::accepted("application/openmetrics-text;version=1.0.0,text/plain;q=0.5"), Format::OpenMetrics);
+    assert_eq!(Format::accepted("text/plain"), Format::Text);
+}
+
+#[test]
+fn without_a_dataplane_what_it_counts_is_absent_and_not_zero() {
+    let text = encode(&snapshot(false), true, Format::Text).expect("written");
+    assert!(lines(&text).contains(&"sluice_dataplane_up 0"), "{text}");
+    assert!(lines(&text).contains(&r#"sluice_real_weight{service="web",real="172.16.0.2:80"} 4"#), "{text}");
+    for family in
+        ["sluice_packets_dropped_total{", "sluice_worker_", "sluice_port_", "sluice_service_connections_total{"]
+    {
+        assert!(!text.lines().any(|line| line.starts_with(family)), "{family}: {text}");
+    }
+}
+
+#[test]
+fn reals_can_be_left_out() {
+    let text = encode(&snapshot(true), false, Format::Text).expect("written");
+    assert!(!text.contains("sluice_real_"), "{text}");
+    assert!(text.contains(r#"sluice_service_connections_total{service="web"} 7"#), "{text}");
+}
+
+#[test]
+fn names_are_unique_and_each_counter_of_a_worker_has_one() {
+    let mut names = HashSet::new();
+    for family in families() {
+        assert!(names.insert(family.sample_name()), "{family:?} twice");
+        assert!(family.sample_name().starts_with("sluice_"), "{family:?}");
+        assert!(!family.help.ends_with('.') && !family.help.is_empty(), "{family:?}");
+    }
+    let counted: HashSet<_> = WorkerTotals::HELP.iter().map(|(name, _)| *name).collect();
+    let shown: HashSet<_> = workers::SHOWN.iter().copied().collect();
+    assert_eq!(shown, counted, "a counter of the link is not among the metrics, or the other way round");
+}
+
+#[test]
+fn the_document_has_each_metric_in_the_order_in_which_they_are_written() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
+    let document = fs::read_to_string(path).expect("docs/metrics.md");
+    let listed: Vec<&str> = document.lines().filter(|line| line.starts_with("| `sluice_")).collect();
+    let row = |family: &super::Family| {
+        let kind = if family.kind == Kind::Counter { "counter" } else { "gauge" };
+        let labels: Vec<String> = family.labels.iter().map(|label| format!("`{label}`")).collect();
+        let labels = if labels.is_empty() { "none".to_owned() } else { labels.join(", ") };
+        format!("| `{}` | {kind} | {labels} | {}. |", family.sample_name(), family.help)
+    };
+    let want: Vec<String> = families().map(row).collect();
+    assert_eq!(listed, want, "docs/metrics.md should have these rows:\n{}", want.join("\n"));
+}
