@@ -4,6 +4,7 @@ mod service;
 
 use self::service::{GroupCommand, RealCommand, ServiceCommand};
 use super::Stop;
+use super::top::Top;
 use crate::protocol::{ConnectionFilter, DEFAULT_SOCKET, Failure, MAX_REQUEST, Request, encode_request};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use link::model::Protocol;
@@ -11,6 +12,7 @@ use std::ffi::OsString;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused (nothing changed), 2 wrong usage, 3 not found, 4 sluiced (or the \
                           dataplane) not reachable.";
@@ -52,6 +54,15 @@ pub(super) enum Command {
     /// Connections
     #[command(subcommand)]
     Connection(ConnectionCommand),
+    /// The director live: services, reals, drops, workers
+    Top {
+        /// Seconds between two looks, 0.5 to 3600
+        #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = interval)]
+        interval: Duration,
+        /// Prints one frame as text and ends; needs no terminal
+        #[arg(long)]
+        once: bool,
+    },
     /// Counters of services, reals and workers since the dataplane started
     Stats {
         /// Only this service
@@ -198,6 +209,11 @@ fn setting(text: &str) -> Result<(String, u64), String> {
     parts.ok_or_else(|| "allowed a key and a whole number, as drop_entry=1".to_owned())
 }
 
+fn interval(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f32>().ok().filter(|seconds| (0.5..=3600.0).contains(seconds));
+    seconds.map(Duration::from_secs_f32).ok_or_else(|| "allowed 0.5 to 3600 seconds".to_owned())
+}
+
 /// What a command means.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Task {
@@ -213,6 +229,8 @@ pub(super) enum Task {
         /// Those at 0 too.
         all: bool,
     },
+    /// The live view.
+    Top(Top),
     /// A command line of ipvsadm.
     Ipvsadm {
         /// Its words.
@@ -226,6 +244,7 @@ impl Command {
         let request = match self {
             Self::Stats { service, rate: true } => return Ok(Task::Rate { service: service.clone() }),
             Self::Drops { all } => return Ok(Task::Drops { all: *all }),
+            Self::Top { interval, once } => return Ok(Task::Top(Top { interval: *interval, once: *once })),
             Self::Ipvsadm { arguments } => return Ok(Task::Ipvsadm { arguments: arguments.clone() }),
             Self::Stats { service, rate: false } => Request::Stats { service: service.clone() },
             Self::Status => Request::Status,

@@ -7,6 +7,7 @@ mod ipvsadm;
 mod rate;
 mod show;
 mod table;
+mod top;
 
 use crate::protocol::{
     Changed, ConnectionRow, Count, DEFAULT_SOCKET, Drops, Explained, GroupRow, PortRow, Request, ServiceRow,
@@ -119,13 +120,16 @@ fn execute(arguments: &Arguments, out: &mut dyn Write, errors: &mut dyn Write) -
     if let Task::Ipvsadm { arguments: given } = &task {
         return Program::Ipvsadm.run(&words(given), &arguments.socket, out, errors);
     }
+    if let Task::Top(top) = task {
+        return top::run(&arguments.socket, top, out).map(|()| DONE);
+    }
     let mut connection = Connection::open(&arguments.socket)?;
     let json = arguments.format == Format::Json;
     match task {
         Task::Rate { service } => rate(&mut connection, service, json, out)?,
         Task::Drops { all } => drops(&mut connection, all, json, out)?,
         Task::Ask(request) => ask(&mut connection, &request, json, out)?,
-        Task::Ipvsadm { .. } => {}
+        Task::Top(_) | Task::Ipvsadm { .. } => {}
     }
     Ok(DONE)
 }
@@ -150,8 +154,8 @@ fn ask(connection: &mut Connection, request: &Request, json: bool, out: &mut dyn
         Request::Ports => show::ports(&connection.ask::<Vec<PortRow>>(request)?, out)?,
         Request::Explain { .. } => explain::explain(&connection.ask::<Explained>(request)?, out)?,
         Request::GroupList => show::groups(&connection.ask::<Vec<GroupRow>>(request)?, out)?,
-        // ipvsadm prints these.
-        Request::LvsServices | Request::LvsTimeouts | Request::LvsChange { .. } => {
+        // ipvsadm and top show these.
+        Request::History { .. } | Request::LvsServices | Request::LvsTimeouts | Request::LvsChange { .. } => {
             return json_result(connection, request, out);
         }
         Request::Settings => show::settings(&connection.ask::<Vec<SettingRow>>(request)?, out)?,

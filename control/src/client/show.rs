@@ -162,7 +162,8 @@ pub(super) fn groups(groups: &[GroupRow], out: &mut dyn Write) -> io::Result<()>
     table.print(out)
 }
 
-fn state(real: &RealRow) -> &'static str {
+/// What a real does, in a word.
+pub(super) fn state(real: &RealRow) -> &'static str {
     match real {
         RealRow { removed: true, .. } => "removed",
         RealRow { overloaded: true, .. } => "full",

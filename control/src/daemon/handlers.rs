@@ -1,6 +1,7 @@
 //! What each request does.
 
 use super::lvs;
+use super::observe;
 use super::report;
 use super::rows::RowsError;
 use super::running;
@@ -44,6 +45,7 @@ pub(super) async fn handle(daemon: &Daemon, request: Request, out: &mut Output) 
         }
         Request::Stats { service } => stats(daemon, service.as_deref(), out).await,
         Request::Drops => out.end(report::drops(daemon)).await,
+        Request::History { services, since } => out.end(Ok(observe::history(daemon, &services, since))).await,
         Request::Ports => out.end(report::ports(daemon)).await,
         Request::Explain { protocol, source, destination } => {
             out.end(explain(daemon, Flow { protocol, source, destination }).await).await

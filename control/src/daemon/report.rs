@@ -35,6 +35,7 @@ pub(super) fn status(daemon: &Daemon) -> Status {
         services: running.services.len() as u64,
         reals: running.services.iter().map(|named| named.service.reals.len() as u64).sum(),
         dataplane,
+        gone_seconds: daemon.gone_for().map(|gone| gone.as_secs()),
         differences,
         services_file_error,
         warnings,

@@ -86,6 +86,15 @@ pub enum Request {
     },
     /// Where packets ended: [`super::Drops`].
     Drops,
+    /// Rates of the last ten minutes: [`super::History`].
+    History {
+        /// The services that they are wanted of, by name, beside those of all together.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        services: Vec<String>,
+        /// Only samples after the one of this number; 0 = all.
+        #[serde(default)]
+        since: u64,
+    },
     /// The Ethernet ports and their counters: a list of [`super::PortRow`] as the result.
     Ports,
     /// What the director would do with a packet of this flow now, and why; changes nothing: [`super::Explained`].

@@ -149,6 +149,7 @@ fn status() -> Status {
         services: 2,
         reals: 1,
         dataplane: None,
+        gone_seconds: None,
         differences: vec![],
         services_file_error: None,
         warnings: vec![],

@@ -23,6 +23,9 @@ pub struct Status {
     pub reals: u64,
     /// The dataplane; `None`: not running.
     pub dataplane: Option<DataplaneStatus>,
+    /// For how many seconds there has been no dataplane; absent: there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_seconds: Option<u64>,
     /// What `reload` would change: the running table against the services file. Empty: they are the same.
     pub differences: Vec<String>,
     /// Why the services file can't be loaded now, if it can't.

@@ -228,9 +228,9 @@ function serviceState(service) {
 }
 
 function realState(real) {
-  if (real.removed) return ["warn", "removed, has connections"];
-  if (real.overloaded) return ["warn", "overloaded"];
-  if (real.weight === 0) return ["warn", real.active || real.inactive ? "draining" : "drained"];
+  if (real.removed) return ["warn", "removed"];
+  if (real.overloaded) return ["warn", "full"];
+  if (real.weight === 0) return ["warn", "draining"];
   return ["good", "serving"];
 }
 
