@@ -149,6 +149,6 @@ fn one_frame_needs_no_terminal_and_the_live_view_says_that_it_does() {
 fn nothing_is_done_to_the_terminal_where_sluiced_can_not_be_reached() {
     let site = Site::new();
     let mut screen = Screen::open(&site, &["top"], 24, 80);
-    screen.shows("sluiced cannot be reached");
+    screen.shows("is not reachable");
     assert_eq!(screen.ends(), 4);
 }

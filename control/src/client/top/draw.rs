@@ -173,6 +173,24 @@ fn rate_cells(active: Option<u64>, inactive: Option<u64>, rates: Option<Rates>) 
     ]
 }
 
+/// What of it has room beside the longest address of a real in 80 columns.
+const FEW_RATES: [(&str, bool); 5] =
+    [("ACTIVE", true), ("CONN/s", true), ("PKT/s IN", true), ("OUT", true), ("BIT/s", true)];
+const FEW_WIDTHS: [u16; 5] = [6, 6, 8, 6, 7];
+
+/// The cells of [`FEW_RATES`]; bits of both directions.
+fn few_rate_cells(real: &RealRow) -> Vec<Cell<'static>> {
+    let short = |value: Option<u64>| cell(value.map_or_else(|| "-".to_owned(), |value| rate(value, "")), true);
+    let of = |value: fn(Rates) -> u64| short(real.rates.map(value));
+    vec![
+        short(real.active),
+        of(|it| it.connections),
+        of(|it| it.in_packets),
+        of(|it| it.out_packets),
+        of(|it| it.in_bytes.saturating_add(it.out_bytes).saturating_mul(8)),
+    ]
+}
+
 /// With the widths of [`RATES`].
 fn with_rates(first: &[u16]) -> Vec<Constraint> {
     let least = std::iter::once(Constraint::Min(12));
@@ -230,8 +248,10 @@ fn reals(view: &View, width: u16) -> Contents {
     let mut headings = vec![("REAL", false), ("STATE", false), ("WEIGHT", true)];
     if wide {
         headings.insert(1, ("METHOD", false));
+        headings.extend(RATES);
+    } else {
+        headings.extend(FEW_RATES);
     }
-    headings.extend(RATES);
     let rows = view.reals().into_iter().map(|real| {
         let said = state(real);
         let color = if said == "serving" { Color::Green } else { Color::Yellow };
@@ -240,7 +260,7 @@ fn reals(view: &View, width: u16) -> Contents {
             cells.push(cell(real.method.to_string(), false));
         }
         cells.extend([cell(said.to_owned(), false).fg(color), cell(real.weight.to_string(), true)]);
-        cells.extend(rate_cells(real.active, real.inactive, real.rates));
+        cells.extend(if wide { rate_cells(real.active, real.inactive, real.rates) } else { few_rate_cells(real) });
         Row::new(cells)
     });
     let rows = rows.collect();
@@ -248,7 +268,8 @@ fn reals(view: &View, width: u16) -> Contents {
         Some(_) => "The service has no reals.",
         None => "The service is gone. Esc goes back to the others.",
     };
-    let widths = if wide { with_rates(&[7, 10, 6]) } else { with_rates(&[8, 6]) };
+    let few = [21, 8, 6].into_iter().chain(FEW_WIDTHS).map(Constraint::Length);
+    let widths = if wide { with_rates(&[7, 10, 6]) } else { few.collect() };
     (headings, widths, rows, empty)
 }
 
