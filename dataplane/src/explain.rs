@@ -1,7 +1,7 @@
 //! What the director would do with a packet now, and why: the packet path's own questions, asked from the main lcore,
 //! changing nothing.
 
-use crate::connection::{Connection, Endpoint, Found, Slab, Templates, key};
+use crate::connection::{Connection, ConnectionReader, Endpoint, Found, Slab, Templates, key};
 use crate::nexthop::{self, Unreachable};
 use crate::pipeline::{is_usable, real_port, template_key};
 use crate::service::ServiceEntry;
@@ -11,7 +11,6 @@ use config::Unmatched;
 use link::DropReason;
 use link::message::{ConnectionRow, Explanation, Flow, Hop, Outcome};
 use link::model::{MacAddress, Protocol, ServiceKey};
-use rte_rs::HashReader;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// The parts of one worker that may be read from outside.
@@ -19,7 +18,7 @@ pub struct WorkerView {
     /// Its connections.
     pub slab: Slab,
     /// Its hash.
-    pub reader: HashReader,
+    pub reader: ConnectionReader,
 }
 
 /// As far as an explanation comes without asking the worker.
@@ -62,7 +61,7 @@ pub fn explain(
     };
     let key = key::key(flow.protocol, source, destination);
     if let Some(view) = views.get_mut(usize::from(worker))
-        && let Some(found) = view.reader.section().lookup(&key).map(Found::from_value)
+        && let Some(found) = view.reader.lookup(&key)
         && let Some(connection) = view.slab.get(found.index as usize)
         && let Some(row) = connection.row(now, worker)
         // The entry may have changed hands since the look-up.

@@ -11,30 +11,31 @@ use link::model::{MacAddress, NextHopTable};
 use rte_rs::{Mempool, MempoolOptions};
 use std::sync::Arc;
 
-/// Bytes of memory that a connection takes in hash, slab and timers, rounded up: two keys of NAT.
-const CONNECTION_BYTES: u64 = 256;
+/// Megabytes of DPDK's memory that a director needs besides its mbufs.
+const BASE_MEGABYTES: u64 = 256;
+/// More mbufs than a few ports and workers need, where sluice.toml does not say how many.
+const USUAL_MBUFS: u32 = 100_000;
+/// Bytes that an mbuf takes in its pool.
+const MBUF_BYTES: u64 = 2_400;
 
 /// EAL arguments of a process that needs no device and no hugepages: a replay.
-pub fn private_eal_arguments(connections: u32) -> Vec<String> {
+pub fn private_eal_arguments() -> Vec<String> {
     let mut arguments: Vec<String> =
         ["--no-huge", "--no-pci", "--in-memory", "--no-telemetry", "-m"].map(str::to_owned).into();
-    arguments.push(megabytes(connections).to_string());
+    arguments.push(BASE_MEGABYTES.to_string());
     arguments
 }
 
-/// The EAL arguments of sluice.toml; without hugepages the memory that the tables need is asked for, since DPDK takes
+/// The EAL arguments of sluice.toml; without hugepages the memory that the mbufs need is asked for, since DPDK takes
 /// only 64 MB of its own accord.
 pub fn eal_arguments(machine: &Machine) -> Vec<String> {
     let mut arguments = machine.dataplane.eal.clone();
     let has = |name: &str| arguments.iter().any(|argument| argument == name);
     if has("--no-huge") && !has("-m") {
-        arguments.extend(["-m".to_owned(), megabytes(machine.dataplane.connections).to_string()]);
+        let mbufs = u64::from(machine.dataplane.mbufs.unwrap_or(USUAL_MBUFS)) * MBUF_BYTES / (1 << 20);
+        arguments.extend(["-m".to_owned(), (BASE_MEGABYTES + mbufs).to_string()]);
     }
     arguments
-}
-
-fn megabytes(connections: u32) -> u64 {
-    256 + u64::from(connections) * CONNECTION_BYTES / (1 << 20)
 }
 
 /// The pool of mbufs for packets that are put together from fragments. Such a packet has its mbuf only until it has been

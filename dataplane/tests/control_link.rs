@@ -38,7 +38,7 @@ impl Site {
         let layout = Layout { workers: 1, ports: 1, services: 8, reals: 8 };
         let link = DataplaneLink::create(&path, &layout, &[port()]).expect("a link");
         let accounts = Accounts::new(link.directory().reals.clone());
-        let (mut table, reader) = ConnectionTable::create(0, CONNECTIONS, -1, accounts, 0).expect("a table");
+        let mut table = ConnectionTable::new(CONNECTIONS, accounts, 0);
         for n in 0..CONNECTIONS {
             table.insert(&identity(n), ConnectionState::Udp, 60_000, 0).expect("room");
         }
@@ -47,7 +47,7 @@ impl Site {
         let mailbox = Arc::new(Mailbox::default());
         let templates = Arc::new(Templates::new(64, link.directory().reals.clone()));
         let mut outside = Outside::new(Arc::clone(&templates));
-        outside.views.push(WorkerView { slab: table.slab(), reader });
+        outside.views.push(WorkerView { slab: table.slab(), reader: table.reader() });
         outside.mailboxes.push(Arc::clone(&mailbox));
         let limits = Limits { rows: 100, services: 8, reals: 8, ports: 1 };
         let served = ControlLink::new(link, Assembler::new(limits), publisher, outside, config::Unmatched::Reject);

@@ -30,7 +30,7 @@ impl HashKey {
     }
 }
 
-/// Computes what [`HashKey::hash`] does, in place: for bursts of keys.
+/// Computes hashes of keys in place, with the secret of this process: for bursts of keys, and for other tables.
 #[derive(Clone, Copy, Debug)]
 pub struct Hasher([u64; 4]);
 
@@ -43,15 +43,20 @@ impl Hasher {
         Self(secret)
     }
 
-    /// Two rounds of multiply and fold, as in shim.c.
+    /// Two rounds of multiply and fold, as in shim.c: every bit of the key reaches every bit of the hash.
     #[inline]
-    pub fn hash(&self, key: &HashKey) -> u32 {
+    pub fn hash(&self, key: &HashKey) -> u64 {
         let [first, second, third, factor] = self.0;
         let key = u128::from_ne_bytes(key.0);
         let (low, high) = if cfg!(target_endian = "little") { (key, key >> 64) } else { (key >> 64, key) };
         let mixed = multiply_fold(low as u64 ^ first, high as u64 ^ second);
-        let mixed = multiply_fold(mixed ^ third, factor);
-        (mixed ^ mixed >> 32) as u32
+        multiply_fold(mixed ^ third, factor)
+    }
+
+    /// What the hash tables here take of it: [`HashKey::hash`] of its key.
+    #[inline]
+    pub const fn half(hash: u64) -> u32 {
+        (hash ^ hash >> 32) as u32
     }
 }
 
@@ -170,7 +175,7 @@ impl HashWriter {
         self.table.lookup(key)
     }
 
-    /// Looks up to [`BULK`] keys up, those beyond are ignored; `hashes` are theirs, as of a [`Hasher`]. Bit i of the
+    /// Looks up to [`BULK`] keys up, those beyond are ignored; `hashes` are theirs, see [`Hasher::half`]. Bit i of the
     /// answer says that `keys[i]` is there and `values[i]` its value; other places of `values` mean nothing.
     #[inline]
     pub fn lookup_bulk(&self, keys: &[HashKey], hashes: &mut [u32; BULK], values: &mut [u64; BULK]) -> u64 {

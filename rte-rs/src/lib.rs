@@ -32,6 +32,7 @@ pub mod eal;
 mod eal_log;
 pub mod error;
 pub mod hash;
+pub mod huge;
 mod hugepages;
 pub mod lcore;
 pub mod mbuf;

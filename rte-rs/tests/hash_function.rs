@@ -66,7 +66,7 @@ fn hash_computed_in_place_is_the_one_of_the_tables() {
     let hasher = Hasher::new();
     for n in 0..10_000u32 {
         let key = key(n.wrapping_mul(0x9e37_79b9), n as u16);
-        assert_eq!(hasher.hash(&key), key.hash());
+        assert_eq!(Hasher::half(hasher.hash(&key)), key.hash());
     }
 }
 

@@ -16,8 +16,6 @@ use wire::build::eth;
 
 /// The first argument of the process that does the replays: DPDK starts once in a process.
 pub(crate) const CHILD: &str = "--replay";
-/// As director.toml has it.
-const CONNECTIONS: u32 = 4096;
 
 /// What Sluice did.
 pub(crate) struct Ours {
@@ -58,7 +56,7 @@ pub(crate) fn ask(scenarios: &[Scenario]) -> Result<Ours, String> {
 /// The process that does the replays of these folders.
 pub(crate) fn child(folders: &[String]) -> ExitCode {
     let replays = || -> Result<(), String> {
-        let replayer = Replayer::start(CONNECTIONS).map_err(|error| error.to_string())?;
+        let replayer = Replayer::start().map_err(|error| error.to_string())?;
         for folder in folders {
             let folder = Path::new(folder);
             replayer.run(&options(folder)?).map_err(|error| format!("{}: {error}", folder.display()))?;

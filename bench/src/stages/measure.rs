@@ -26,6 +26,14 @@ pub(super) struct Case {
     pub(super) bursts: u32,
 }
 
+impl Case {
+    fn name(&self) -> String {
+        let Self { method, flows, popularity, reals, .. } = self;
+        let protocol = if self.tcp { "tcp" } else { "udp" };
+        format!("{method} {protocol} {flows} flows {popularity} {reals} reals")
+    }
+}
+
 /// A frame whose client is replaced for each packet.
 pub(super) struct Pattern {
     bytes: [u8; FRAME],
@@ -241,6 +249,7 @@ pub(super) fn measure(case: &Case, pool: &Mempool, runs: u16) -> Result<StageFig
     }
     let names = Stage::ALL.iter().map(|stage| stage.name()).chain(["round"]);
     Ok(StageFigures {
+        name: case.name(),
         method: case.method,
         flows: case.flows,
         popularity: case.popularity,

@@ -5,15 +5,17 @@ use rte_rs::{Eal, EalOptions};
 use std::fs;
 
 /// Bytes to set aside for a flow, with the tables a fifth larger than they are full.
-const BYTES_A_FLOW: u64 = 400;
+const BYTES_A_FLOW: u64 = 200;
 /// For everything else, bytes.
-const BASE: u64 = 128 << 20;
+const BASE: u64 = 256 << 20;
+/// Megabytes of DPDK's own memory: the mbufs, and the table that is measured for comparison.
+const OF_DPDK: u64 = 640;
 /// Connections of the table whose memory is looked at.
 const SAMPLE: u32 = 1 << 19;
 
 /// What the measurement can use.
 pub(super) struct Memory {
-    /// The EAL has hugepages.
+    /// DPDK has hugepages.
     pub(super) hugepages: bool,
     /// Bytes for tables.
     available: u64,
@@ -25,8 +27,7 @@ impl Memory {
     }
 
     pub(super) fn lacking_for(&self, flows: u32) -> String {
-        let kind = if self.hugepages { "in hugepages" } else { "of memory" };
-        format!("they take {} MB {kind}, {} MB are free", needed(flows) >> 20, self.available >> 20)
+        format!("they take {} MB of memory, {} MB are free", needed(flows) >> 20, self.available >> 20)
     }
 }
 
@@ -34,35 +35,30 @@ fn needed(flows: u32) -> u64 {
     BASE + u64::from(flows) * BYTES_A_FLOW
 }
 
-/// Starts the EAL: with hugepages, if some are free.
-pub(super) fn start(largest: u32) -> Result<Memory, String> {
-    let free_hugepages = hugepages("free_hugepages") * HUGEPAGE;
-    let hugepages = free_hugepages >= BASE;
-    let available = if hugepages { free_hugepages } else { meminfo("MemAvailable:") / 4 * 3 };
+/// Starts the EAL: with hugepages, if enough are free.
+pub(super) fn start() -> Result<Memory, String> {
+    let hugepages = hugepages("free_hugepages") * HUGEPAGE >= OF_DPDK << 20;
     let mut arguments = vec!["--no-pci".to_owned(), "--in-memory".to_owned(), "--no-telemetry".to_owned()];
     if !hugepages {
-        let megabytes = needed(largest).min(available) >> 20;
-        arguments.extend(["--no-huge".to_owned(), "-m".to_owned(), megabytes.to_string()]);
+        arguments.extend(["--no-huge".to_owned(), "-m".to_owned(), OF_DPDK.to_string()]);
     }
     let options = EalOptions { program: "bench-stages".into(), main_lcore: 0, workers: vec![], arguments };
     Eal::start(&options).map_err(|error| error.to_string())?;
-    Ok(Memory { hugepages, available })
+    Ok(Memory { hugepages, available: meminfo("MemAvailable:") / 4 * 3 })
 }
 
-/// Bytes that a table of NAT connections takes for each, when it is full: process memory and hugepages.
-pub(super) fn bytes_a_connection(memory: &Memory) -> Result<f64, String> {
-    let before = in_use();
-    let rig = Rig::new(&super::rig::one_service("udp", "nat", 1), SAMPLE)?;
-    let with_table = in_use();
-    drop(rig);
-    let small = in_use();
-    let rig = Rig::new(&super::rig::one_service("udp", "nat", 1), 1_024)?;
-    let without = in_use().saturating_sub(small);
-    drop(rig);
-    let bytes = with_table.saturating_sub(before).saturating_sub(without);
-    // Without hugepages the EAL has its memory from the start: only what is outside is seen.
-    let of_eal = if memory.hugepages { 0.0 } else { f64::NAN };
-    Ok(bytes as f64 / f64::from(SAMPLE) + of_eal)
+/// Bytes that a table of connections takes for each, when it is full: process memory, and hugepages if it has any.
+pub(super) fn bytes_a_connection() -> Result<f64, String> {
+    let taken = |connections| {
+        let before = in_use();
+        let rig = Rig::new(&super::rig::one_service("udp", "nat", 1), connections)?;
+        let taken = in_use().saturating_sub(before);
+        drop(rig);
+        Ok::<_, String>(taken)
+    };
+    // What every director takes, however few connections it has room for.
+    let small = taken(1_024)?;
+    Ok(taken(SAMPLE)?.saturating_sub(small) as f64 / f64::from(SAMPLE))
 }
 
 const HUGEPAGE: u64 = 2 << 20;
@@ -74,7 +70,7 @@ fn hugepages(file: &str) -> u64 {
 
 /// Bytes of the process's own memory and of hugepages that somebody uses.
 fn in_use() -> u64 {
-    let huge = (hugepages("nr_hugepages") - hugepages("free_hugepages")) * HUGEPAGE;
+    let huge = hugepages("nr_hugepages").saturating_sub(hugepages("free_hugepages")) * HUGEPAGE;
     huge + field("/proc/self/status", "VmRSS:")
 }
 

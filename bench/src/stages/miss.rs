@@ -1,6 +1,6 @@
 //! Finding the service of a packet that has no connection.
 
-use super::report::{Figure, MissFigures};
+use super::report::{Figure, TableFigures};
 use super::rig::Rig;
 use link::model::Protocol;
 use rte_rs::Mempool;
@@ -15,7 +15,7 @@ const PORTS: u32 = 50;
 const FIRST: u32 = 0xcb00_0001;
 
 /// The look-up among 1, 1,000 and 10,000 services.
-pub(super) fn measure_all(_pool: &Mempool, runs: u16) -> Result<Vec<MissFigures>, String> {
+pub(super) fn measure_all(_pool: &Mempool, runs: u16) -> Result<Vec<TableFigures>, String> {
     [1, 1_000, 10_000].into_iter().map(|services| measure(services, runs)).collect()
 }
 
@@ -24,7 +24,7 @@ fn endpoint(service: u32) -> (u32, u16) {
     (FIRST + service / PORTS, (1_000 + service % PORTS) as u16)
 }
 
-fn measure(services: u32, runs: u16) -> Result<MissFigures, String> {
+fn measure(services: u32, runs: u16) -> Result<TableFigures, String> {
     let mut text = String::new();
     for service in 0..services {
         let (address, port) = endpoint(service);
@@ -54,5 +54,6 @@ fn measure(services: u32, runs: u16) -> Result<MissFigures, String> {
             tsc().wrapping_sub(begin) as f64 / f64::from(LOOK_UPS)
         })
         .collect();
-    Ok(MissFigures { services, cycles: Figure::of(&mut cycles) })
+    let name = format!("service look-up on a miss, {services} services");
+    Ok(TableFigures { name, cycles: Figure::of(&mut cycles) })
 }

@@ -6,6 +6,7 @@ mod measure;
 mod memory;
 mod miss;
 mod opens;
+mod reference;
 mod report;
 mod rig;
 
@@ -54,8 +55,7 @@ pub struct StagesArguments {
 /// # Errors
 /// What could not be set up, in a sentence.
 pub fn run(arguments: &StagesArguments) -> Result<(), String> {
-    let largest = arguments.flows.iter().copied().max().unwrap_or(1);
-    let memory = memory::start(largest)?;
+    let memory = memory::start()?;
     let pool = rig::frame_pool()?;
     let report = Report {
         calibration_cycles: calibration::cycles_a_step(5),
@@ -63,7 +63,12 @@ pub fn run(arguments: &StagesArguments) -> Result<(), String> {
         hits: hits(arguments, &memory, &pool)?,
         opens: if arguments.hits_only { Vec::new() } else { opens::measure_all(&memory, &pool, arguments.runs)? },
         misses: if arguments.hits_only { Vec::new() } else { miss::measure_all(&pool, arguments.runs)? },
-        bytes_a_connection: memory::bytes_a_connection(&memory)?,
+        reference: if arguments.hits_only {
+            Vec::new()
+        } else {
+            reference::measure_all(&arguments.flows, arguments.runs)?
+        },
+        bytes_a_connection: memory::bytes_a_connection()?,
     };
     report.print(arguments.json.as_deref())
 }

@@ -27,6 +27,8 @@ impl Figure {
 /// A hit path: cycles a packet.
 #[derive(Clone, Debug, Serialize)]
 pub struct StageFigures {
+    /// All that tells it from the others.
+    pub name: String,
     /// The packets' way.
     pub method: Method,
     /// Connections.
@@ -38,6 +40,7 @@ pub struct StageFigures {
     /// Real servers.
     pub reals: u16,
     /// As a whole.
+    #[serde(flatten)]
     pub cycles: Figure,
     /// By stage, each with its name; `round` is what a worker does once a round, with bursts of 32.
     pub stages: Vec<(String, Figure)>,
@@ -51,15 +54,17 @@ pub struct OpenFigures {
     /// Connections at the end.
     pub connections: u32,
     /// For each connection.
+    #[serde(flatten)]
     pub cycles: Figure,
 }
 
-/// Finding the service of a packet without a connection: cycles each.
+/// Finding something in a table: cycles each.
 #[derive(Clone, Debug, Serialize)]
-pub struct MissFigures {
-    /// How many services there are.
-    pub services: u32,
-    /// For each look-up, one after the other.
+pub struct TableFigures {
+    /// What, where.
+    pub name: String,
+    /// For each look-up.
+    #[serde(flatten)]
     pub cycles: Figure,
 }
 
@@ -74,8 +79,10 @@ pub struct Report {
     pub hits: Vec<StageFigures>,
     /// New connections.
     pub opens: Vec<OpenFigures>,
-    /// Service look-ups.
-    pub misses: Vec<MissFigures>,
+    /// Service look-ups of packets without a connection, one after the other.
+    pub misses: Vec<TableFigures>,
+    /// The same connections found by DPDK's hash table, in bursts.
+    pub reference: Vec<TableFigures>,
     /// Memory of the tables for one NAT connection, bytes.
     pub bytes_a_connection: f64,
 }
@@ -116,9 +123,9 @@ impl Report {
             let Figure { median, least, most } = row.cycles;
             println!("{}, {} connections: {median:.0} cycles ({least:.0}-{most:.0})", row.name, row.connections);
         }
-        for row in &self.misses {
+        for row in self.misses.iter().chain(&self.reference) {
             let Figure { median, least, most } = row.cycles;
-            println!("service look-up on a miss, {} services: {median:.0} cycles ({least:.0}-{most:.0})", row.services);
+            println!("{}: {median:.0} cycles ({least:.0}-{most:.0})", row.name);
         }
         println!("memory of a NAT connection, all tables counted: {:.0} bytes", self.bytes_a_connection);
     }

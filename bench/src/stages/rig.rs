@@ -12,7 +12,6 @@ use link::region::DataplaneLink;
 use rte_rs::{Mbuf, Mempool, MempoolOptions};
 use std::fmt::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
 
 const MACHINE: &str = r#"
 [dataplane]
@@ -89,8 +88,6 @@ pub(super) struct Rig {
 impl Rig {
     /// With these services, and room for so many connections.
     pub(super) fn new(services: &str, connections: u32) -> Result<Self, String> {
-        /// Tells the hash tables of one process apart.
-        static NUMBER: AtomicU16 = AtomicU16::new(0);
         let mut machine = Machine::parse(&machine_text(), "sluice.toml").map_err(|error| error.to_string())?;
         machine.dataplane.connections = connections;
         let services = Services::parse(services, "services.toml").map_err(|error| error.to_string())?;
@@ -104,9 +101,7 @@ impl Rig {
         publisher.apply_next_hops(1, &setup::static_next_hops(&machine)).map_err(|(why, _)| refused(why))?;
         publisher.apply_services(1, &services.table(), 0).map_err(refused)?;
         let accounts = || Accounts::new(link.directory().reals.clone());
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let (table, _) =
-            ConnectionTable::create(number, connections, -1, accounts(), 0).map_err(|error| error.to_string())?;
+        let table = ConnectionTable::new(connections, accounts(), 0);
         let settings = Settings {
             worker: 0,
             workers: 1,

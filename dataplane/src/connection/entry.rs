@@ -1,8 +1,10 @@
 //! One connection: a cache line that its owner writes and others may read at any time.
 
+use super::key;
 use super::shared::Position;
 use link::message::{ConnectionRow, ConnectionState};
 use link::model::{ForwardMethod, Protocol};
+use rte_rs::HashKey;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering, fence};
 
@@ -64,6 +66,7 @@ mod flag {
 pub struct Connection {
     sequence: AtomicU32,
     last_seen: AtomicU32,
+    /// Network byte order, as the other addresses and ports.
     client_address: AtomicU32,
     service_address: AtomicU32,
     real_address: AtomicU32,
@@ -88,6 +91,17 @@ pub struct Connection {
     helper: AtomicU32,
     /// The place of its template, plus one; 0 = none. [`OWES`] is set until the template was assured.
     template: AtomicU32,
+}
+
+const NAT: u8 = ForwardMethod::Nat as u8;
+
+/// Addresses and ports stand in the byte order of the network, as packets have them.
+#[inline(always)]
+fn endpoint(address: &AtomicU32, port: &AtomicU16) -> Endpoint {
+    Endpoint {
+        address: u32::from_be(address.load(Ordering::Relaxed)),
+        port: u16::from_be(port.load(Ordering::Relaxed)),
+    }
 }
 
 /// In [`Connection::template`]: the connection has yet to assure its template.
@@ -126,12 +140,12 @@ impl Connection {
     /// Owner only: makes a free entry a live one, by its first packet.
     pub(super) fn fill(&self, identity: &Identity, state: ConnectionState, timeout: u32, now: u64) {
         self.last_seen.store(now as u32, Ordering::Relaxed);
-        self.client_address.store(identity.client.address, Ordering::Relaxed);
-        self.service_address.store(identity.service.address, Ordering::Relaxed);
-        self.real_address.store(identity.real.address, Ordering::Relaxed);
-        self.client_port.store(identity.client.port, Ordering::Relaxed);
-        self.service_port.store(identity.service.port, Ordering::Relaxed);
-        self.real_port.store(identity.real.port, Ordering::Relaxed);
+        self.client_address.store(identity.client.address.to_be(), Ordering::Relaxed);
+        self.service_address.store(identity.service.address.to_be(), Ordering::Relaxed);
+        self.real_address.store(identity.real.address.to_be(), Ordering::Relaxed);
+        self.client_port.store(identity.client.port.to_be(), Ordering::Relaxed);
+        self.service_port.store(identity.service.port.to_be(), Ordering::Relaxed);
+        self.real_port.store(identity.real.port.to_be(), Ordering::Relaxed);
         self.protocol.store(identity.protocol.number(), Ordering::Relaxed);
         self.method.store(identity.method as u8, Ordering::Relaxed);
         self.state.store(state as u8, Ordering::Relaxed);
@@ -195,25 +209,19 @@ impl Connection {
     /// The client's end.
     #[inline]
     pub fn client(&self) -> Endpoint {
-        Endpoint {
-            address: self.client_address.load(Ordering::Relaxed),
-            port: self.client_port.load(Ordering::Relaxed),
-        }
+        endpoint(&self.client_address, &self.client_port)
     }
 
     /// The service's end.
     #[inline]
     pub fn service(&self) -> Endpoint {
-        Endpoint {
-            address: self.service_address.load(Ordering::Relaxed),
-            port: self.service_port.load(Ordering::Relaxed),
-        }
+        endpoint(&self.service_address, &self.service_port)
     }
 
     /// The real's end.
     #[inline]
     pub fn real(&self) -> Endpoint {
-        Endpoint { address: self.real_address.load(Ordering::Relaxed), port: self.real_port.load(Ordering::Relaxed) }
+        endpoint(&self.real_address, &self.real_port)
     }
 
     /// The real's slot in the directory, the counters and the service table.
@@ -226,6 +234,22 @@ impl Connection {
     #[inline]
     pub fn real_generation(&self) -> u32 {
         self.real_generation.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is live and packets with this key are its own, in that direction. Exact for the owner, a snapshot for
+    /// others.
+    #[inline(always)]
+    pub(crate) fn has_key(&self, key: &HashKey, outbound: bool) -> bool {
+        let (source, destination) = key::endpoints(key);
+        let (client, other) = if outbound { (destination, source) } else { (source, destination) };
+        // Only NAT sees packets of reals.
+        let (end, method) =
+            if outbound { (self.real(), self.method.load(Ordering::Relaxed)) } else { (self.service(), NAT) };
+        let protocol = key::protocol(key) ^ self.protocol.load(Ordering::Relaxed);
+        let ports = (client.port ^ self.client().port) | (other.port ^ end.port);
+        let addresses = (client.address ^ self.client().address) | (other.address ^ end.address);
+        let rest = u32::from(protocol) | u32::from(ports) | u32::from(method ^ NAT);
+        (addresses | rest | self.sequence.load(Ordering::Relaxed) & 1) == 0
     }
 
     /// Its state.

@@ -29,10 +29,17 @@ pub fn from_packet(addresses: [u8; 8], ports: [u8; 4], protocol: Protocol) -> Ha
 }
 
 /// Source and destination of packets with this key.
+#[inline]
 pub fn endpoints(key: &HashKey) -> (Endpoint, Endpoint) {
     let [a, b, c, d, e, f, g, h, i, j, k, l, ..] = key.0;
     let end = |address, port| Endpoint { address: u32::from_be_bytes(address), port: u16::from_be_bytes(port) };
     (end([a, b, c, d], [i, j]), end([e, f, g, h], [k, l]))
+}
+
+/// The protocol's number of packets with this key.
+#[inline]
+pub const fn protocol(key: &HashKey) -> u8 {
+    key.0[12]
 }
 
 impl Identity {

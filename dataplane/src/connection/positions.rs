@@ -29,11 +29,12 @@ pub struct Lapsed {
     pub position: Progress,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Entry {
-    /// The incarnation of the slab entry that this is about; an odd one is of none.
-    owner: u32,
-    position: Progress,
+/// The incarnation of the slab entry that this is about, with its lowest bit set, and its [`Progress`]. All zero: of none.
+/// So the array takes memory only where it was written to.
+type Entry = [u32; 3];
+
+fn owner(connection: &Connection) -> u32 {
+    connection.incarnation() | 1
 }
 
 /// The positions of one worker's connections, and those that lapsed since the last look.
@@ -47,7 +48,7 @@ pub(super) struct Positions {
 
 impl Positions {
     pub(super) fn new(capacity: u32) -> Self {
-        let entries = (0..capacity).map(|_| Entry { owner: 1, position: Progress::default() }).collect();
+        let entries = vec![Entry::default(); capacity as usize].into_boxed_slice();
         Self { entries, lapsed: VecDeque::with_capacity(WAITING), on: false }
     }
 
@@ -58,21 +59,20 @@ impl Positions {
     /// The client of `connection` sent a segment up to `next`, and expects `expected`. Older segments change nothing.
     pub(super) fn note(&mut self, index: u32, connection: &Connection, next: u32, expected: u32) {
         let Some(entry) = self.entries.get_mut(index as usize) else { return };
-        let owner = connection.incarnation();
-        let position = &mut entry.position;
-        if entry.owner != owner {
-            entry.owner = owner;
-            *position = Progress { to_real: next, to_client: expected };
-            return;
-        }
-        position.to_real = later(position.to_real, next);
-        position.to_client = later(position.to_client, expected);
+        let [before, to_real, to_client] = *entry;
+        let owner = owner(connection);
+        *entry = if before == owner {
+            [owner, later(to_real, next), later(to_client, expected)]
+        } else {
+            [owner, next, expected]
+        };
     }
 
     /// Takes a connection over that expires now. False: there is no room for it yet; it is to be offered again.
     pub(super) fn lapse(&mut self, index: u32, connection: &Connection) -> bool {
-        let entry = self.entries.get(index as usize).filter(|entry| entry.owner == connection.incarnation());
-        let Some(position) = entry.map(|entry| entry.position).filter(|_| self.on) else { return true };
+        let entry = self.entries.get(index as usize).filter(|[owner_of, ..]| self.on && *owner_of == owner(connection));
+        let Some(&[_, to_real, to_client]) = entry else { return true };
+        let position = Progress { to_real, to_client };
         if self.lapsed.len() == WAITING {
             return false;
         }

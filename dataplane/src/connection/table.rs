@@ -1,10 +1,11 @@
-//! One worker's connections: its hash table, its slab, its timer wheel.
+//! One worker's connections: where they are found, the slab that they are in, its timer wheel.
 //!
-//! The worker is the only writer. Other cores read the slab ([`Connection::row`]) and the hash (inside a section).
+//! The worker is the only writer. Other cores read the slab ([`Connection::row`]) and find entries ([`ConnectionReader`]).
 
 use super::accounts::Accounts;
 use super::entry::{Connection, Identity};
 use super::eviction::Eviction;
+use super::index::Index;
 use super::positions::{Lapsed, Positions};
 use super::shared::Position;
 use super::template::Templates;
@@ -12,11 +13,11 @@ use super::timer::{TICK_MS, Wheel};
 use crate::clock::Milliseconds;
 use crate::helper::Helpers;
 use link::message::ConnectionState;
-use rte_rs::{HashKey, HashOptions, HashReader, HashWriter};
+use rte_rs::{HashKey, Hasher};
 use std::sync::Arc;
 
 /// The slab of one worker, shared with those who list it.
-pub type Slab = Arc<[Connection]>;
+pub type Slab = Arc<Box<[Connection]>>;
 
 /// Which half of a connection a packet belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,11 +29,12 @@ pub struct Found {
 }
 
 impl Found {
-    fn to_value(self) -> u64 {
+    /// Its number, below 2^32.
+    pub(super) fn to_value(self) -> u64 {
         u64::from(self.index) << 1 | u64::from(self.outbound)
     }
 
-    /// The entry behind a value of the hash.
+    /// The entry with this number.
     #[inline]
     pub fn from_value(value: u64) -> Self {
         Self { index: (value >> 1) as u32, outbound: value & 1 == 1 }
@@ -63,7 +65,8 @@ pub struct ConnectionTable {
 
 /// All but the timers, so that a timer that fires may change it.
 struct Store {
-    hash: HashWriter,
+    hasher: Hasher,
+    index: Index,
     slab: Slab,
     free: Vec<u32>,
     accounts: Accounts,
@@ -75,27 +78,51 @@ struct Store {
     now: Milliseconds,
 }
 
+/// Finds connections from any thread, without a lock.
+#[derive(Clone, Debug)]
+pub struct ConnectionReader {
+    hasher: Hasher,
+    index: Index,
+    slab: Slab,
+}
+
+impl ConnectionReader {
+    /// The connection with this key, as of now.
+    pub fn lookup(&self, key: &HashKey) -> Option<Found> {
+        find(&self.index, &self.slab, self.hasher.hash(key), key)
+    }
+}
+
+/// The connection with this key.
+fn find(index: &Index, slab: &[Connection], hash: u64, key: &HashKey) -> Option<Found> {
+    index.find(hash, |found| slab.get(found.index as usize).is_some_and(|entry| entry.has_key(key, found.outbound)))
+}
+
 impl ConnectionTable {
-    /// A table for `capacity` connections of worker `worker` on NUMA node `socket`; the reader half is for explanations.
-    ///
-    /// # Errors
-    /// When the hash table does not fit into the memory that EAL has.
-    pub fn create(
-        worker: u16,
-        capacity: u32,
-        socket: i32,
-        accounts: Accounts,
-        now: Milliseconds,
-    ) -> Result<(Self, HashReader), rte_rs::Error> {
-        let name = format!("connections-{worker}");
-        // Two keys a NAT connection.
-        let options = HashOptions { entries: capacity.saturating_mul(2).max(64), socket };
-        let (hash, reader) = rte_rs::hash::create(&name, &options)?;
-        let slab: Slab = (0..capacity).map(|_| Connection::free()).collect();
-        let free = (0..capacity).rev().collect();
-        let store = Store { hash, slab, free, accounts, released: 0, helpers: Helpers::none(), templates: None, now };
+    /// A table for `capacity` connections, at most 2^31; more are cut off.
+    pub fn new(capacity: u32, accounts: Accounts, now: Milliseconds) -> Self {
+        let capacity = capacity.min(1 << 31);
+        let slab: Slab = Arc::new(rte_rs::huge::slice(capacity as usize, |_| Connection::free()));
+        let store = Store {
+            hasher: Hasher::new(),
+            // Two keys a NAT connection.
+            index: Index::new(u64::from(capacity) * 2),
+            slab,
+            free: (0..capacity).rev().collect(),
+            accounts,
+            released: 0,
+            helpers: Helpers::none(),
+            templates: None,
+            now,
+        };
         let (eviction, positions) = (Eviction::default(), Positions::new(capacity));
-        Ok((Self { store, wheel: Wheel::new(capacity, now), eviction, positions }, reader))
+        Self { store, wheel: Wheel::new(capacity, now), eviction, positions }
+    }
+
+    /// For other cores: finds connections.
+    pub fn reader(&self) -> ConnectionReader {
+        let Store { hasher, index, slab, .. } = &self.store;
+        ConnectionReader { hasher: *hasher, index: index.clone(), slab: Arc::clone(slab) }
     }
 
     /// Where the connections' templates are.
@@ -161,16 +188,28 @@ impl ConnectionTable {
         std::mem::take(&mut self.store.released)
     }
 
-    /// Looks up to 32 keys up at once, with their hashes: a mask of those found, and their values (see
-    /// [`Found::from_value`]).
+    /// The hash of keys here.
     #[inline]
-    pub fn lookup_bulk(&self, keys: &[HashKey], hashes: &mut [u32; 32], values: &mut [u64; 32]) -> u64 {
-        self.store.hash.lookup_bulk(keys, hashes, values)
+    pub fn hasher(&self) -> Hasher {
+        self.store.hasher
     }
 
-    /// Looks one key up.
+    /// Asks for the line where a connection with this hash is to be found; it comes while other work goes on.
+    #[inline(always)]
+    pub fn prefetch(&self, hash: u64) {
+        self.store.index.prefetch(hash);
+    }
+
+    /// The number (see [`Found::from_value`]) of the connection that a key with this hash very likely belongs to;
+    /// [`Connection::has_key`] is sure.
+    #[inline(always)]
+    pub(crate) fn candidate(&self, hash: u64) -> Option<u32> {
+        self.store.index.candidate(hash)
+    }
+
+    /// The connection with this key.
     pub fn lookup(&self, key: &HashKey) -> Option<Found> {
-        self.store.hash.lookup(key).map(Found::from_value)
+        self.store.find(self.store.hasher.hash(key), key)
     }
 
     /// The slab's entries.
@@ -307,13 +346,15 @@ impl Store {
     ) -> Result<u32, TableFull> {
         let index = *self.free.last().ok_or(TableFull)?;
         let inbound = identity.inbound_key();
-        self.hash.insert(&inbound, Found { index, outbound: false }.to_value()).map_err(|_| TableFull)?;
+        self.enter(&inbound, Found { index, outbound: false })?;
         let mut displaced = None;
         if let Some(outbound) = identity.outbound_key() {
-            displaced = self.hash.lookup(&outbound).map(Found::from_value).filter(|found| found.outbound);
-            if self.hash.insert(&outbound, Found { index, outbound: true }.to_value()).is_err() {
-                self.hash.remove(&inbound);
-                return Err(TableFull);
+            match self.enter(&outbound, Found { index, outbound: true }) {
+                Ok(before) => displaced = before.filter(|found| found.outbound),
+                Err(full) => {
+                    self.remove_key(&inbound, Found { index, outbound: false });
+                    return Err(full);
+                }
             }
         }
         self.free.pop();
@@ -376,9 +417,24 @@ impl Store {
         }
     }
 
+    fn find(&self, hash: u64, key: &HashKey) -> Option<Found> {
+        find(&self.index, &self.slab, hash, key)
+    }
+
+    /// From now on the key leads to `found`; returns what it led to before.
+    fn enter(&mut self, key: &HashKey, found: Found) -> Result<Option<Found>, TableFull> {
+        let hash = self.hasher.hash(key);
+        let before = self.find(hash, key);
+        match before {
+            Some(before) => self.index.replace(hash, before, found),
+            None => self.index.insert(hash, found).map_err(|_| TableFull)?,
+        }
+        Ok(before)
+    }
+
     /// Removes a key if it still leads here: a newer connection may have taken it over.
     fn remove_key(&mut self, key: &HashKey, expected: Found) -> bool {
-        self.hash.lookup(key) == Some(expected.to_value()) && self.hash.remove(key)
+        self.index.remove(self.hasher.hash(key), expected)
     }
 
     /// Replies go to the connection that had them before, if it is still there.
@@ -389,8 +445,8 @@ impl Store {
             .get(index as usize)
             .is_some_and(|entry| entry.is_live() && entry.identity().outbound_key().as_ref() == Some(outbound));
         if is_heir {
-            // A place was freed a moment ago. If a reader holds it back, replies go the kernel's way until this one ends.
-            let _ = self.hash.insert(outbound, Found { index, outbound: true }.to_value());
+            // A place was freed a moment ago.
+            let _ = self.enter(outbound, Found { index, outbound: true });
         }
     }
 }

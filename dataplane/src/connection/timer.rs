@@ -28,7 +28,7 @@ struct Link {
 /// an entry comes due never early and at most one tick late.
 pub struct Wheel {
     /// The slab's indices, then one sentinel a slot.
-    links: Vec<Link>,
+    links: Box<[Link]>,
     /// One bit a slot, set if the slot may hold entries.
     occupied: Vec<u64>,
     capacity: u32,
@@ -41,11 +41,10 @@ impl Wheel {
     /// A wheel for the indices below `capacity` (at most 2^32 - 1 - [`SLOTS`]; more are cut off), at time `now`.
     pub fn new(capacity: u32, now: u64) -> Self {
         let capacity = capacity.min(NIL - SLOTS as u32);
-        let sentinels = capacity..capacity + SLOTS as u32;
-        let links = (0..capacity)
-            .map(|_| Link { next: NIL, prev: NIL, due: 0 })
-            .chain(sentinels.map(|own| Link { next: own, prev: own, due: 0 }))
-            .collect();
+        let links = rte_rs::huge::slice(capacity as usize + SLOTS, |index| {
+            let own = if index < capacity as usize { NIL } else { index as u32 };
+            Link { next: own, prev: own, due: 0 }
+        });
         Self { links, occupied: vec![0; SLOTS / 64], capacity, cursor: now / TICK_MS, armed: 0 }
     }
 

@@ -176,8 +176,8 @@ impl WorkerFactory<'_> {
         let accounts = Accounts::new(directory.reals.clone());
         let capacity = dataplane.connections.div_ceil(u32::from(workers));
         let now = self.clock.now();
-        let (connections, reader) = ConnectionTable::create(index, capacity, ANY_SOCKET, accounts, now)?;
-        outside.views.push(WorkerView { slab: connections.slab(), reader });
+        let connections = ConnectionTable::new(capacity, accounts, now);
+        outside.views.push(WorkerView { slab: connections.slab(), reader: connections.reader() });
         let counters = Counters::of_worker(self.link, index, self.ports.len() as u16);
         let counters = counters.ok_or(StartError::Counters(index))?;
         let settings = Settings {

@@ -12,13 +12,12 @@ use crate::connection::{ConnectionTable, Found};
 use crate::steer::Steering;
 use crate::tables::Tables;
 use link::DropReason;
-use rte_rs::{Burst, HashKey, Hasher, Mbuf};
+use rte_rs::{Burst, HashKey, Mbuf};
 
 const CAPACITY: usize = Burst::CAPACITY;
 
 /// What the stages say about the frames of one burst, by position. A mask has a bit for each position.
 pub(super) struct Batch {
-    hasher: Hasher,
     /// Those of `is_plain` only.
     pub(super) plain: [Plain; CAPACITY],
     is_plain: u32,
@@ -28,13 +27,13 @@ pub(super) struct Batch {
     parsed: [Parsed; CAPACITY],
     /// TCP and UDP packets that stay here. Only they have keys and hashes.
     flows: u32,
-    keys: [HashKey; CAPACITY],
-    hashes: [u32; CAPACITY],
+    pub(super) keys: [HashKey; CAPACITY],
+    hashes: [u64; CAPACITY],
     pub(super) origin: Origin,
-    /// Those whose connection the bulk look-up found, each with its value.
+    /// Those for which the look-up had a candidate, each with its number.
     pub(super) found: u32,
-    pub(super) values: [u64; CAPACITY],
-    /// A connection was made or removed within this burst: what the bulk look-up said may no longer hold.
+    pub(super) candidates: [u32; CAPACITY],
+    /// A connection was made or removed within this burst: another one may have taken the packets of a candidate over.
     pub(super) stale: bool,
     pub(super) verdicts: [Verdict; CAPACITY],
     pub(super) dropped: Burst,
@@ -43,7 +42,6 @@ pub(super) struct Batch {
 impl Default for Batch {
     fn default() -> Self {
         Self {
-            hasher: Hasher::new(),
             plain: [Plain::NONE; CAPACITY],
             is_plain: 0,
             quick: 0,
@@ -53,7 +51,7 @@ impl Default for Batch {
             hashes: [0; CAPACITY],
             origin: Origin::Worker,
             found: 0,
-            values: [0; CAPACITY],
+            candidates: [0; CAPACITY],
             stale: false,
             verdicts: [Verdict::Kernel; CAPACITY],
             dropped: Burst::new(),
@@ -78,22 +76,29 @@ const fn first(count: usize) -> u32 {
 impl Batch {
     /// Validates each frame and finds its owner and its key. Returns how many bytes there are.
     #[inline(always)]
-    pub(super) fn parse(&mut self, burst: &mut Burst, origin: Origin, settings: &Settings, tables: &Tables) -> usize {
+    pub(super) fn parse(
+        &mut self,
+        burst: &mut Burst,
+        origin: Origin,
+        settings: &Settings,
+        tables: &Tables,
+        connections: &ConnectionTable,
+    ) -> usize {
         let ports = &settings.ports;
         let mac = |port: u16| ports.get(usize::from(port)).map_or(OwnMac::NONE, |facts| OwnMac::new(facts.mac));
         let bytes = match origin {
             Origin::Port(port) => {
                 let mac = mac(port);
-                self.parse_plain(burst, |mbuf| {
+                self.parse_plain(burst, connections, |mbuf| {
                     mbuf.set_port(port);
                     mac
                 })
             }
-            Origin::Worker => self.parse_plain(burst, |mbuf| mac(mbuf.port())),
+            Origin::Worker => self.parse_plain(burst, connections, |mbuf| mac(mbuf.port())),
         };
         self.flows = self.is_plain;
         if self.is_plain != first(burst.len()) {
-            self.parse_others(burst, ports);
+            self.parse_others(burst, ports, connections);
         }
         let steering = Steering::of(settings, tables, origin);
         if !steering.keeps_all() {
@@ -104,10 +109,16 @@ impl Batch {
         bytes
     }
 
-    /// The plain frames; `mac` is that of the port which a frame came in on.
-    #[inline(always)]
-    fn parse_plain(&mut self, burst: &mut Burst, mac: impl Fn(&mut Mbuf) -> OwnMac) -> usize {
-        let (hasher, mut bytes, mut is_plain, mut quick) = (self.hasher, 0, 0u32, 0u32);
+    /// The plain frames; `mac` is that of the port which a frame came in on. As the other stages of a burst a function of
+    /// its own: what it needs stays in registers.
+    #[inline(never)]
+    fn parse_plain(
+        &mut self,
+        burst: &mut Burst,
+        connections: &ConnectionTable,
+        mac: impl Fn(&mut Mbuf) -> OwnMac,
+    ) -> usize {
+        let (hasher, mut bytes, mut is_plain, mut quick) = (connections.hasher(), 0, 0u32, 0u32);
         let places = self.keys.iter_mut().zip(&mut self.hashes).zip(&mut self.plain);
         for ((position, mbuf), ((key, hash), plain)) in burst.iter_mut().enumerate().zip(places) {
             bytes += mbuf.len();
@@ -119,6 +130,7 @@ impl Batch {
             end_at(mbuf, known.length);
             *plain = known;
             *hash = hasher.hash(key);
+            connections.prefetch(*hash);
             is_plain |= 1 << position;
             quick |= u32::from(is_quick(known, time_to_live)) << position;
         }
@@ -128,7 +140,7 @@ impl Batch {
 
     /// All other frames.
     #[cold]
-    fn parse_others(&mut self, burst: &mut Burst, ports: &[PortFacts]) {
+    fn parse_others(&mut self, burst: &mut Burst, ports: &[PortFacts], connections: &ConnectionTable) {
         let places = self.keys.iter_mut().zip(&mut self.hashes).zip(&mut self.parsed);
         for ((position, mbuf), ((key, hash), parsed)) in burst.iter_mut().enumerate().zip(places) {
             if self.is_plain >> position & 1 == 1 {
@@ -141,7 +153,7 @@ impl Batch {
             };
             if let Parsed::Flow(flow) = parsed {
                 end_at(mbuf, flow.length);
-                *hash = self.hasher.hash(key);
+                *hash = connections.hasher().hash(key);
                 self.flows |= 1 << position;
             }
         }
@@ -163,45 +175,23 @@ impl Batch {
         }
     }
 
-    /// Looks all flows up at once, and asks for the cache lines of the connections found.
-    #[inline(always)]
-    pub(super) fn look_up(&mut self, count: usize, connections: &ConnectionTable) {
-        self.found = match self.keys.get(..count) {
-            Some(keys) if self.flows == first(count) => {
-                connections.lookup_bulk(keys, &mut self.hashes, &mut self.values) as u32
-            }
-            _ if self.flows == 0 => 0,
-            _ => self.look_up_some(connections),
-        };
-        let entries = connections.entries();
-        for (position, value) in self.values.iter().enumerate().take(count) {
-            if self.found >> position & 1 == 1
-                && let Some(entry) = entries.get(Found::from_value(*value).index as usize)
-            {
-                rte_rs::prefetch(entry);
-            }
-        }
-    }
-
-    /// The same, of a burst in which there are other frames too.
+    /// Looks all flows up, and asks for the cache lines of their connections.
     #[inline(never)]
-    fn look_up_some(&mut self, connections: &ConnectionTable) -> u32 {
-        let (mut keys, mut hashes, mut values) = ([HashKey::default(); CAPACITY], [0; CAPACITY], [0; CAPACITY]);
-        let flows = positions(self.flows).filter_map(|at| Some((self.keys.get(at)?, self.hashes.get(at)?)));
-        let mut count = 0;
-        for ((key, hash), (its_key, its_hash)) in keys.iter_mut().zip(&mut hashes).zip(flows) {
-            (*key, *hash) = (*its_key, *its_hash);
-            count += 1;
-        }
-        let found = keys.get(..count).map_or(0, |keys| connections.lookup_bulk(keys, &mut hashes, &mut values));
-        let mut by_position = 0;
-        for ((packed, value), position) in values.iter().enumerate().zip(positions(self.flows)) {
-            if let Some(place) = self.values.get_mut(position) {
-                *place = *value;
-                by_position |= ((found >> packed & 1) as u32) << position;
+    pub(super) fn look_up(&mut self, count: usize, connections: &ConnectionTable) {
+        let (entries, mut found) = (connections.entries(), 0);
+        let places = self.hashes.iter().zip(&mut self.candidates).take(count);
+        for (position, (hash, place)) in places.enumerate() {
+            if self.flows >> position & 1 == 1
+                && let Some(candidate) = connections.candidate(*hash)
+            {
+                if let Some(entry) = entries.get(Found::from_value(candidate.into()).index as usize) {
+                    rte_rs::prefetch(entry);
+                }
+                *place = candidate;
+                found |= 1 << position;
             }
         }
-        by_position
+        self.found = found;
     }
 
     /// What the frame at `position` is.
@@ -213,15 +203,9 @@ impl Batch {
         Some(Parsed::Flow(self.plain.get(position)?.flow(self.keys.get(position)?)))
     }
 
-    /// The connection of the flow at `position`. After a change within the burst the table is asked again: two packets
-    /// of one new connection in a burst make one connection.
-    #[inline]
-    pub(super) fn connection(&self, position: usize, connections: &ConnectionTable) -> Option<Found> {
-        if self.stale {
-            return connections.lookup(self.keys.get(position)?);
-        }
-        let value = self.values.get(position)?;
-        (self.found >> (position % CAPACITY) & 1 == 1).then(|| Found::from_value(*value))
+    /// The key of the flow at `position`.
+    pub(super) fn key(&self, position: usize) -> Option<&HashKey> {
+        self.keys.get(position)
     }
 }
 

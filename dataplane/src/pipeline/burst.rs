@@ -33,7 +33,7 @@ impl Pipeline {
         stopwatch: &mut impl Stopwatch,
     ) {
         burst.prefetch();
-        let bytes = self.batch.parse(burst, origin, &self.settings, &self.tables);
+        let bytes = self.batch.parse(burst, origin, &self.settings, &self.tables, &self.connections);
         self.counters.received(origin, burst.len(), bytes);
         stopwatch.lap(Stage::Parse);
         self.batch.look_up(burst.len(), &self.connections);
@@ -68,7 +68,8 @@ impl Pipeline {
         let Some(parsed) = self.batch.parsed(position) else { return Fate::Drop(DropReason::FrameMalformed) };
         match parsed {
             Parsed::Flow(flow) => {
-                let found = self.batch.connection(position, &self.connections);
+                // Two packets of one new flow in a burst make one connection.
+                let found = self.batch.key(position).and_then(|key| self.connections.lookup(key));
                 self.carry_inline(&flow, found, mbuf, out)
             }
             Parsed::Elsewhere { worker } => Fate::HandOff { worker },

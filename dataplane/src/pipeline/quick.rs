@@ -14,7 +14,7 @@ use crate::nexthop::Hop;
 use crate::tables::{Tables, Way};
 use link::model::{ForwardMethod, Protocol};
 use rte_rs::burst::Drain;
-use rte_rs::{Burst, Mbuf};
+use rte_rs::{Burst, HashKey, Mbuf};
 use wire::tcp::Flags;
 
 /// What all packets of a burst read.
@@ -44,7 +44,7 @@ pub(super) const fn is_quick(plain: Plain, time_to_live: u8) -> bool {
 impl Pipeline {
     /// Sends packets from `position` on the quick way, until one can't take it: that one is given back, and `position` is
     /// its own.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn carry_quickly<O: Output>(
         &mut self,
         frames: &mut Drain<'_>,
@@ -64,15 +64,18 @@ impl Pipeline {
         };
         for mut mbuf in frames {
             let place = *position % Burst::CAPACITY;
-            let (true, Some(plain), Some(value), Some(verdict)) = (
+            let (true, Some(plain), Some(key), Some(found), Some(verdict)) = (
                 quick >> place & 1 == 1,
                 batch.plain.get(place),
-                batch.values.get(place),
+                batch.keys.get(place),
+                batch.candidates.get(place),
                 batch.verdicts.get_mut(place),
             ) else {
                 return Some(mbuf);
             };
-            let Some(port) = road.carry(Found::from_value(*value), *plain, &mut mbuf) else { return Some(mbuf) };
+            let Some(port) = road.carry(Found::from_value((*found).into()), key, *plain, &mut mbuf) else {
+                return Some(mbuf);
+            };
             out.transmit(port, mbuf);
             *verdict = Verdict::Forwarded { port };
             *position += 1;
@@ -82,16 +85,21 @@ impl Pipeline {
 }
 
 impl Road<'_> {
-    /// Forwards a packet of the connection that was found: the port it leaves on. `None`, and nothing done: it needs more.
+    /// Forwards a packet of the connection that was found, if that is so: the port it leaves on. `None`, and nothing done:
+    /// it needs more.
     #[inline(always)]
-    fn carry(&mut self, found: Found, plain: Plain, mbuf: &mut Mbuf) -> Option<u16> {
+    fn carry(&mut self, found: Found, key: &HashKey, plain: Plain, mbuf: &mut Mbuf) -> Option<u16> {
         let connection = self.connections.get(found.index as usize)?;
         let slot = connection.real_slot();
         let way = self.tables.way(slot)?;
         let real = self.counters.real(slot)?;
         // Whatever goes on in the usual state, by the tables of either direction and with either rules, stays in it.
         let (state, timeout) = way.usual_state(plain.protocol);
-        if !way.is_of(connection.real_generation()) || connection.is_helped() || !connection.rests_in(state, timeout) {
+        if !connection.has_key(key, found.outbound)
+            || !way.is_of(connection.real_generation())
+            || connection.is_helped()
+            || !connection.rests_in(state, timeout)
+        {
             return None;
         }
         let port;

@@ -23,9 +23,9 @@ impl Pipeline {
 
     #[inline(never)]
     fn touch_connections(&self, count: usize) {
-        for (position, value) in self.batch.values.iter().enumerate().take(count) {
+        for (position, number) in self.batch.candidates.iter().enumerate().take(count) {
             if self.batch.found >> position & 1 == 1 {
-                let entry = self.connections.connection(Found::from_value(*value).index);
+                let entry = self.connections.connection(Found::from_value((*number).into()).index);
                 black_box(entry.map(|entry| entry.is_live()));
             }
         }

@@ -57,7 +57,7 @@ pub struct ReplayOptions {
 /// # Errors
 /// When a file can't be read, written or is refused, or DPDK does not start.
 pub fn run(options: &ReplayOptions) -> Result<(), ReplayError> {
-    Replayer::start(Machine::load(&options.config)?.dataplane.connections)?.run(options)
+    Replayer::start()?.run(options)
 }
 
 /// What replays of one process share: DPDK, which starts once in a process, and its mbufs.
@@ -66,16 +66,16 @@ pub struct Replayer {
 }
 
 impl Replayer {
-    /// Starts DPDK, with memory for replays of up to so many connections.
+    /// Starts DPDK.
     ///
     /// # Errors
     /// When DPDK does not start, or has been started in this process before.
-    pub fn start(connections: u32) -> Result<Self, ReplayError> {
+    pub fn start() -> Result<Self, ReplayError> {
         let eal = Eal::start(&EalOptions {
             program: "sluice-replay".to_owned(),
             main_lcore: 0,
             workers: Vec::new(),
-            arguments: setup::private_eal_arguments(connections),
+            arguments: setup::private_eal_arguments(),
         });
         eal.map_err(ReplayError::dpdk)?;
         let options = MempoolOptions { mbufs: MBUFS, cache: 0, data_room: MAX_FRAME, socket: -1 };
@@ -236,8 +236,7 @@ impl<'a> Replay<'a> {
         publisher.apply_services(1, &services.table(), 0).map_err(|reason| refused(&options.services, reason))?;
         let accounts = Accounts::new(link.directory().reals.clone());
         let expected = Arc::new(Expected::reproducible(setup::control_connections(machine), accounts.clone()));
-        let (connections, _) =
-            ConnectionTable::create(0, machine.dataplane.connections, -1, accounts, 0).map_err(ReplayError::dpdk)?;
+        let connections = ConnectionTable::new(machine.dataplane.connections, accounts, 0);
         let counters = Counters::of_worker(&link, 0, real.len() as u16)
             .ok_or_else(|| ReplayError::dpdk("the counters' region is too small"))?;
         let settings = Settings {

@@ -59,7 +59,7 @@ fn run(rig: &mut Rig, pool: &Mempool, frames: &[&Incoming], origin: Origin, size
 }
 
 fn compare(pool: &Mempool, frames: &[Incoming], steps: &[Step]) -> Result<(), TestCaseError> {
-    let mut rigs = [Rig::new(1, rig::machine(1, CONNECTIONS)), Rig::new(2, rig::machine(1, CONNECTIONS))];
+    let mut rigs = [Rig::new(rig::machine(1, CONNECTIONS)), Rig::new(rig::machine(1, CONNECTIONS))];
     let mut now = 0;
     for step in steps {
         let (picks, origin) = match step {
@@ -103,7 +103,7 @@ fn burst_has_the_effect_of_its_packets_one_by_one() {
 #[test]
 fn two_packets_of_one_new_flow_in_a_burst_make_one_connection() {
     let pool = rig::start(1023);
-    let mut rig = Rig::new(1, rig::machine(1, CONNECTIONS));
+    let mut rig = Rig::new(rig::machine(1, CONNECTIONS));
     let (syn, data) = (traffic::tcp(1000, 80).syn(), traffic::tcp(1000, 80).acking(1).payload(b"at once"));
     let frames = [(WAN, syn.bytes()), (WAN, data.bytes()), (WAN, traffic::tcp(1001, 80).syn().bytes())];
     let frames: Vec<&Incoming> = frames.iter().collect();
@@ -119,7 +119,7 @@ fn two_packets_of_one_new_flow_in_a_burst_make_one_connection() {
 #[test]
 fn port_that_is_used_again_within_a_burst_begins_a_new_connection_there() {
     let pool = rig::start(1023);
-    let mut rig = Rig::new(1, rig::machine(1, CONNECTIONS));
+    let mut rig = Rig::new(rig::machine(1, CONNECTIONS));
     let tcp = || traffic::tcp(1000, 80);
     // A RST closes; the SYN after it chooses anew, and the packet after that follows the SYN.
     let frames = [tcp().syn(), tcp().acking(1), tcp().rst(), tcp().syn().seq(9), tcp().seq(10).acking(1)];

@@ -20,7 +20,7 @@ const SOURCE_PORT: usize = ETHERNET + 20;
 #[test]
 fn nothing_is_lost_or_leaked_over_a_million_random_and_malformed_frames() {
     let pool = rig::start(16_383);
-    let mut workers = Workers::new(Rig::new(1, rig::machine(2, CONNECTIONS)), &pool, Rings::default());
+    let mut workers = Workers::new(Rig::new(rig::machine(2, CONNECTIONS)), &pool, Rings::default());
     let before = pool.in_use();
     let frames = traffic::all(&[1000, 1001, 1002, 1003]);
     let mut rng = Rng::with_seed(0x51u64);

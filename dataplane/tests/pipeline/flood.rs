@@ -44,7 +44,7 @@ fn established(rig: &mut Rig) -> usize {
 #[test]
 fn syn_flood_against_a_full_table_costs_no_established_connection_and_lets_new_ones_in() {
     let pool = rig::start(255);
-    let (mut rig, mut out) = (Rig::new(1, rig::machine(1, CAPACITY)), Kept::new(&pool));
+    let (mut rig, mut out) = (Rig::new(rig::machine(1, CAPACITY)), Kept::new(&pool));
     for client in 1000..1000 + ESTABLISHED {
         assert!(connect(&mut rig, &mut out, &pool, client));
     }
@@ -79,7 +79,7 @@ fn connect_goes_on(rig: &mut Rig, out: &mut Kept, pool: &Mempool, client: u16) -
 #[test]
 fn udp_flood_takes_what_is_idle_and_no_more() {
     let pool = rig::start(255);
-    let (mut rig, mut out) = (Rig::new(1, rig::machine(1, CAPACITY)), Kept::new(&pool));
+    let (mut rig, mut out) = (Rig::new(rig::machine(1, CAPACITY)), Kept::new(&pool));
     for client in 1000..1000 + ESTABLISHED {
         assert!(connect(&mut rig, &mut out, &pool, client));
         for _ in 0..8 {
@@ -102,7 +102,7 @@ fn udp_flood_takes_what_is_idle_and_no_more() {
 #[test]
 fn drop_entry_goes_round_the_table_in_small_steps() {
     let pool = rig::start(255);
-    let (mut rig, mut out) = (Rig::new(1, rig::machine(1, CAPACITY)), Kept::new(&pool));
+    let (mut rig, mut out) = (Rig::new(rig::machine(1, CAPACITY)), Kept::new(&pool));
     rig.apply_settings("drop_entry = 3", 0);
     for client in 1000..1000 + CAPACITY as u16 {
         send(&mut rig, &mut out, &pool, WAN, &tcp(client, 80).syn());
@@ -121,7 +121,7 @@ fn drop_entry_goes_round_the_table_in_small_steps() {
 #[test]
 fn drop_entry_leaves_connections_alone_while_there_is_room_or_it_is_off() {
     let pool = rig::start(255);
-    let (mut rig, mut out) = (Rig::new(1, rig::machine(1, CAPACITY)), Kept::new(&pool));
+    let (mut rig, mut out) = (Rig::new(rig::machine(1, CAPACITY)), Kept::new(&pool));
     for client in 1000..1100 {
         send(&mut rig, &mut out, &pool, WAN, &tcp(client, 80).syn());
     }
@@ -141,7 +141,7 @@ fn drop_entry_leaves_connections_alone_while_there_is_room_or_it_is_off() {
 #[test]
 fn connections_of_removed_reals_go_a_few_in_each_round() {
     let pool = rig::start(255);
-    let (mut rig, mut out) = (Rig::new(1, rig::machine(1, CAPACITY)), Kept::new(&pool));
+    let (mut rig, mut out) = (Rig::new(rig::machine(1, CAPACITY)), Kept::new(&pool));
     rig.apply_settings("expire_nodest_conn = 1", 0);
     for client in 1000..1100 {
         send(&mut rig, &mut out, &pool, WAN, &udp(client, 53));
@@ -160,7 +160,7 @@ fn connections_of_removed_reals_go_a_few_in_each_round() {
 #[test]
 fn full_table_of_living_connections_is_looked_through_once_a_millisecond_or_for_those_refused() {
     let pool = rig::start(255);
-    let (mut rig, mut out) = (Rig::new(1, rig::machine(1, CAPACITY)), Kept::new(&pool));
+    let (mut rig, mut out) = (Rig::new(rig::machine(1, CAPACITY)), Kept::new(&pool));
     for client in 1000..1000 + CAPACITY as u16 {
         assert!(connect(&mut rig, &mut out, &pool, client));
     }
@@ -192,7 +192,7 @@ fn error_about(service: &Frame) -> Frame {
 #[test]
 fn connections_that_errors_opened_make_room_and_obey_drop_packet() {
     let pool = rig::start(255);
-    let (mut rig, mut out) = (Rig::new(1, rig::machine(1, CAPACITY)), Kept::new(&pool));
+    let (mut rig, mut out) = (Rig::new(rig::machine(1, CAPACITY)), Kept::new(&pool));
     rig.apply_settings("schedule_icmp = 1", 0);
     let about = |client| error_about(&eth().ipv4(VIP, "202.100.1.2").tcp(80, client));
     for client in 1000..1000 + CAPACITY as u16 {
@@ -210,7 +210,7 @@ fn half_open_connections_of_a_persistent_service_start_the_automatic_defences() 
     let pool = rig::start(255);
     let mut machine = rig::machine(1, 4096);
     machine.dataplane.templates = 64;
-    let (mut rig, mut out) = (Rig::new(1, machine), Kept::new(&pool));
+    let (mut rig, mut out) = (Rig::new(machine), Kept::new(&pool));
     let places = rig.pipelines[0].templates().positions() as u32;
     rig.apply_settings("drop_entry = 1\npressure_percent = 50", 0);
     let pressure = |rig: &mut Rig| {

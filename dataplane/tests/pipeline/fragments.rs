@@ -19,7 +19,7 @@ fn one(rig: &mut Rig, out: &mut Kept, port: u16, bytes: &[u8]) -> Verdict {
 #[test]
 fn packet_in_fragments_is_one_packet_of_one_connection() {
     let pool = rig::start(1023);
-    let (mut rig, mut out) = (Rig::new(1, rig::machine(1, 8)), Kept::new(&pool));
+    let (mut rig, mut out) = (Rig::new(rig::machine(1, 8)), Kept::new(&pool));
     let fragments = udp(1000, 53).id(7).payload_len(2000).fragments(800);
     let verdicts: Vec<_> = fragments.iter().rev().map(|frame| one(&mut rig, &mut out, WAN, frame)).collect();
     assert_eq!(verdicts, [Verdict::Held, Verdict::Held, Verdict::Forwarded { port: LAN }]);
@@ -46,7 +46,7 @@ fn packet_in_fragments_is_one_packet_of_one_connection() {
 #[test]
 fn sender_of_an_incomplete_packet_is_told_after_thirty_seconds() {
     let pool = rig::start(1023);
-    let (mut rig, mut out) = (Rig::new(1, rig::machine(1, 8)), Kept::new(&pool));
+    let (mut rig, mut out) = (Rig::new(rig::machine(1, 8)), Kept::new(&pool));
     let fragments = udp(1000, 53).id(7).payload_len(1000).fragments(400);
     assert_eq!(one(&mut rig, &mut out, WAN, &fragments[0]), Verdict::Held);
     rig.set_time(29_999);
@@ -67,7 +67,7 @@ fn sender_of_an_incomplete_packet_is_told_after_thirty_seconds() {
 #[test]
 fn poll_rounds_look_at_one_set_of_packets_a_millisecond() {
     let pool = rig::start(1023);
-    let (mut rig, mut out) = (Rig::new(1, rig::machine(1, 8)), Kept::new(&pool));
+    let (mut rig, mut out) = (Rig::new(rig::machine(1, 8)), Kept::new(&pool));
     let fragments = udp(1000, 53).id(7).payload_len(1000).fragments(400);
     assert_eq!(one(&mut rig, &mut out, WAN, &fragments[0]), Verdict::Held);
     rig.set_time(30_000);
@@ -88,7 +88,7 @@ fn poll_rounds_look_at_one_set_of_packets_a_millisecond() {
 fn fragments_find_each_other_and_their_connection_whichever_workers_receive_them() {
     const PACKETS: u16 = 300;
     let pool = rig::start(8191);
-    let mut workers = Workers::new(Rig::new(1, rig::machine(4, 2000)), &pool, Rings::default());
+    let mut workers = Workers::new(Rig::new(rig::machine(4, 2000)), &pool, Rings::default());
     let large = rig::pools(&pool).large;
     let mut rng = Rng::with_seed(5u64);
     let mut receive = |workers: &mut Workers, port: u16, mut frames: Vec<Vec<u8>>| {
@@ -125,7 +125,7 @@ fn fragments_find_each_other_and_their_connection_whichever_workers_receive_them
 #[test]
 fn whole_that_is_the_kernel_s_gets_there_in_its_fragments() {
     let pool = rig::start(1023);
-    let (mut rig, mut out) = (Rig::new(1, rig::machine(1, 8)), Kept::new(&pool));
+    let (mut rig, mut out) = (Rig::new(rig::machine(1, 8)), Kept::new(&pool));
     let echo = wan().ipv4("202.100.1.2", VIP).id(3).echo_request(1, 1).payload_len(2000).fragments(1200);
     for fragment in &echo {
         one(&mut rig, &mut out, WAN, fragment);
@@ -148,7 +148,7 @@ fn whole_that_is_the_kernel_s_gets_there_in_its_fragments() {
 #[test]
 fn without_mbufs_a_packet_is_not_put_together_and_nothing_is_left() {
     let pool = rig::start(1023);
-    let (mut rig, mut out) = (Rig::new(1, rig::machine(1, 8)), Kept::new(&pool));
+    let (mut rig, mut out) = (Rig::new(rig::machine(1, 8)), Kept::new(&pool));
     let fragments = || udp(1000, 53).id(7).payload_len(3000).fragments(1400);
     let all: Vec<_> = std::iter::from_fn(|| out.pools.large.alloc()).collect();
     let verdicts: Vec<_> = fragments().iter().map(|frame| one(&mut rig, &mut out, WAN, frame)).collect();

@@ -28,7 +28,7 @@ struct Bench {
 impl Bench {
     fn new(connections: u32) -> Self {
         let pool = rig::start(4095);
-        let rig = Rig::new(1, rig::machine(WORKERS, connections));
+        let rig = Rig::new(rig::machine(WORKERS, connections));
         Self { rig, out: Kept::new(&pool), pool, next: HashMap::new() }
     }
 

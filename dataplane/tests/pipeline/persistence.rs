@@ -27,7 +27,7 @@ fn send(rig: &mut Rig, pool: &Mempool, out: &mut Kept, client: u32, port: u16, i
 #[test]
 fn connections_of_one_client_go_to_one_real_whichever_worker_has_them() {
     let pool = rig::start(1023);
-    let mut rig = Rig::new(1, rig::machine(2, 4_000));
+    let mut rig = Rig::new(rig::machine(2, 4_000));
     let mut out = Kept::new(&pool);
     let mut workers = [0; 2];
     for port in 1000..1020 {
@@ -58,7 +58,7 @@ fn a_flood_of_clients_is_bounded_and_counted() {
     let pool = rig::start(1023);
     let mut machine = rig::machine(1, 1_000);
     machine.dataplane.templates = 500;
-    let mut rig = Rig::new(1, machine);
+    let mut rig = Rig::new(machine);
     let mut out = Kept::new(&pool);
     let places = rig.pipelines[0].templates().positions();
     send(&mut rig, &pool, &mut out, 7, 1, true);

@@ -76,7 +76,7 @@ fn meet(reason: DropReason, pool: &Mempool) -> Option<WorkerTotals> {
         }
         DropReason::KernelRefused => return None,
     };
-    let mut rig = Rig::new(1, rig::machine(1, 8));
+    let mut rig = Rig::new(rig::machine(1, 8));
     let mut out = Kept::new(pool);
     for (port, bytes) in frames {
         process(&mut rig, &mut out, port, mbuf(pool, port, &bytes));
@@ -91,7 +91,7 @@ fn fragment(id: u16, offset: u16, len: usize) -> (u16, Vec<u8>) {
 }
 
 fn fragments_never_completed(pool: &Mempool) -> WorkerTotals {
-    let (mut rig, mut out) = (Rig::new(1, rig::machine(1, 8)), Kept::new(pool));
+    let (mut rig, mut out) = (Rig::new(rig::machine(1, 8)), Kept::new(pool));
     let (_, bytes) = fragment(1, 8, 16);
     process(&mut rig, &mut out, WAN, mbuf(pool, WAN, &bytes));
     rig.set_time(30_000);
@@ -109,7 +109,7 @@ fn process(rig: &mut Rig, out: &mut Kept, port: u16, mbuf: Mbuf) {
 fn many_clients(pool: &Mempool) -> WorkerTotals {
     let mut machine = rig::machine(1, 64);
     machine.dataplane.templates = 1;
-    let mut rig = Rig::new(1, machine);
+    let mut rig = Rig::new(machine);
     let mut out = Kept::new(pool);
     for host in 1..64 {
         let frame = wan().ipv4([202, 100, 1, host], VIP).tcp(1000, 88).syn().bytes();
@@ -125,14 +125,14 @@ fn icmp_error() -> Frame {
 fn small_mtu(pool: &Mempool) -> WorkerTotals {
     let mut machine: Machine = rig::machine(1, 8);
     machine.ports[usize::from(LAN)].mtu = 80;
-    let mut rig = Rig::new(1, machine);
+    let mut rig = Rig::new(machine);
     let syn = tcp(1000, 82).syn().payload_len(40).bytes();
     process(&mut rig, &mut Kept::new(pool), WAN, mbuf(pool, WAN, &syn));
     rig.totals()
 }
 
 fn removed_real(pool: &Mempool) -> WorkerTotals {
-    let (mut rig, mut out) = (Rig::new(1, rig::machine(1, 8)), Kept::new(pool));
+    let (mut rig, mut out) = (Rig::new(rig::machine(1, 8)), Kept::new(pool));
     process(&mut rig, &mut out, WAN, mbuf(pool, WAN, &tcp(1000, 80).syn().bytes()));
     assert_eq!(rig.connections(0)[0].real.to_string(), "172.16.0.3:8000");
     rig.apply(1, 0);
@@ -141,7 +141,7 @@ fn removed_real(pool: &Mempool) -> WorkerTotals {
 }
 
 fn chosen_packet(pool: &Mempool) -> WorkerTotals {
-    let (mut rig, mut out) = (Rig::new(1, rig::machine(1, 8)), Kept::new(pool));
+    let (mut rig, mut out) = (Rig::new(rig::machine(1, 8)), Kept::new(pool));
     rig.apply_settings("drop_packet = 3", 0);
     process(&mut rig, &mut out, WAN, mbuf(pool, WAN, &tcp(1000, 80).syn().bytes()));
     process(&mut rig, &mut out, WAN, mbuf(pool, WAN, &tcp(1001, 80).syn().bytes()));
@@ -151,7 +151,7 @@ fn chosen_packet(pool: &Mempool) -> WorkerTotals {
 
 /// A frame that begins where its mbuf does leaves no room for an outer header.
 fn no_headroom(pool: &Mempool) -> WorkerTotals {
-    let mut rig = Rig::new(1, rig::machine(1, 8));
+    let mut rig = Rig::new(rig::machine(1, 8));
     let bytes = tcp(1000, 82).syn().bytes();
     let mut mbuf = pool.alloc().expect("the pool is empty");
     let headroom = mbuf.headroom();
@@ -162,7 +162,7 @@ fn no_headroom(pool: &Mempool) -> WorkerTotals {
 }
 
 fn no_mbufs(pool: &Mempool) -> WorkerTotals {
-    let mut rig = Rig::new(1, rig::machine(1, 8));
+    let mut rig = Rig::new(rig::machine(1, 8));
     let large = mbuf(pool, WAN, &udp(1000, 53).payload_len(1200).bytes());
     let others: Vec<Mbuf> = std::iter::from_fn(|| pool.alloc()).collect();
     process(&mut rig, &mut Kept::new(pool), WAN, large);
@@ -172,7 +172,7 @@ fn no_mbufs(pool: &Mempool) -> WorkerTotals {
 
 /// Another worker has the port's only transmit queue and does not come to empty the ring to it.
 fn full_relay(pool: &Mempool) -> WorkerTotals {
-    let mut rig = Rig::new(1, rig::machine(1, 8));
+    let mut rig = Rig::new(rig::machine(1, 8));
     let (sender, _receiver) = ring::many_to_one("relay", 16, -1).unwrap();
     let ports = vec![PortExit::Relay(sender.clone()), PortExit::Relay(sender)];
     let mut exits =
@@ -187,7 +187,7 @@ fn full_relay(pool: &Mempool) -> WorkerTotals {
 }
 
 fn no_port(pool: &Mempool) -> WorkerTotals {
-    let mut rig = Rig::new(1, rig::machine(1, 8));
+    let mut rig = Rig::new(rig::machine(1, 8));
     let mut exits = Exits::new(vec![], vec![], vec![], RingBuffer::new(1).0, rig::pools(pool), rig.counters(0));
     let mut burst = Burst::new();
     burst.push(mbuf(pool, WAN, &tcp(1000, 80).syn().bytes())).expect("room for one");
@@ -199,7 +199,7 @@ fn no_port(pool: &Mempool) -> WorkerTotals {
 /// workers half of them are the other's.
 fn full_rings(pool: &Mempool, count: u16, frame: Frame) -> WorkerTotals {
     let rings = Rings { kernel: 16, hand_off: 16 };
-    let mut workers = Workers::new(Rig::new(1, rig::machine(count, 64)), pool, rings);
+    let mut workers = Workers::new(Rig::new(rig::machine(count, 64)), pool, rings);
     for round in 0..4 {
         let mut burst = Burst::new();
         for port in 0..16 {
@@ -216,7 +216,7 @@ fn full_rings(pool: &Mempool, count: u16, frame: Frame) -> WorkerTotals {
 
 /// A worker whose tables lack the VIP takes a SYN to it for a reply, and hands it to the owner of the VIP's own port.
 fn handed_to_the_wrong_worker(pool: &Mempool) -> WorkerTotals {
-    let mut rig = Rig::new(1, rig::machine(2, 64));
+    let mut rig = Rig::new(rig::machine(2, 64));
     let mut out = Kept::new(pool);
     for port in 1000..1064 {
         let mut burst = Burst::new();

@@ -11,7 +11,7 @@ const EXPIRED: u64 = 901_000;
 
 /// A director with so many established connections, and `settings`.
 fn director(settings: &str, out: &mut Kept, pool: &Mempool) -> Rig {
-    let mut rig = Rig::new(1, rig::machine(1, 256));
+    let mut rig = Rig::new(rig::machine(1, 256));
     rig.apply_settings(settings, 0);
     for client in 1000..1000 + CLIENTS {
         assert!(connect(&mut rig, out, pool, client));

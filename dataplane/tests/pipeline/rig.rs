@@ -168,8 +168,7 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    /// `number` tells the directors of one process apart.
-    pub(crate) fn new(number: u16, machine: Machine) -> Self {
+    pub(crate) fn new(machine: Machine) -> Self {
         let workers = machine.dataplane.workers.len() as u16;
         let reality =
             |port: &config::Port| Some(PortReality { mac: port.mac?.0, mtu: port.mtu, driver: "none".to_owned() });
@@ -187,7 +186,7 @@ impl Rig {
             .map(|worker| {
                 let accounts = Accounts::new(link.directory().reals.clone());
                 let capacity = machine.dataplane.connections;
-                let table = ConnectionTable::create(number * 100 + worker, capacity, -1, accounts, 0);
+                let table = ConnectionTable::new(capacity, accounts, 0);
                 let settings = Settings {
                     worker,
                     workers,
@@ -199,7 +198,7 @@ impl Rig {
                     templates: Arc::clone(&templates),
                 };
                 let counters = Counters::of_worker(&link, worker, real.len() as u16).unwrap();
-                Pipeline::new(settings, table.unwrap().0, counters, publisher.tables(), link.directory(), 0)
+                Pipeline::new(settings, table, counters, publisher.tables(), link.directory(), 0)
             })
             .collect();
         Self { pipelines, publisher, machine, link, generation: 1 }
