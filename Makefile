@@ -1,6 +1,13 @@
 # Sluice. `make demo` and `make test` each work as the first command on a fresh Debian 12 with Rust and root or sudo.
 
 CARGO ?= cargo
+# The processors to build for: any x86-64, or CPU=x86-64-v3 for those with AVX2 and BMI (Haswell, Zen and later), which
+# has a folder of its own.
+CPU ?=
+ifneq ($(CPU),)
+export RUSTFLAGS := $(RUSTFLAGS) -C target-cpu=$(CPU)
+export CARGO_TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)/$(CPU)
+endif
 # Where cargo puts what it builds.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Namespaces need root; the build does not.
@@ -8,12 +15,13 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo -E)
 # How tests get root: the runner of each test binary.
 TEST_ENV := $(if $(SUDO),CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)_RUNNER="$(SUDO)")
 
-.PHONY: help demo demo-end test conformance conformance-report lint setup clean
+.PHONY: help demo demo-end test test-cpu test-packet-path conformance conformance-report lint setup clean
 
 help:
 	@echo "make demo          build, then show all three forwarding methods at work (KEEP=1 leaves it running)"
 	@echo "make demo-end      end what make demo KEEP=1 left running"
 	@echo "make test          every test, network tests in namespaces included"
+	@echo "make test-cpu      the packet path's tests, built for x86-64-v3 (CPU=x86-64-v3 builds anything so)"
 	@echo "make conformance   ask Linux IPVS, in a virtual machine, whether Sluice still does what it does"
 	@echo "make conformance-report   put the report of the recordings into docs/conformance.md"
 	@echo "make lint          format, clippy and documentation, warnings denied"
@@ -35,6 +43,16 @@ test:
 	$(CARGO) test --doc --workspace
 	@echo "Not run by make test (each is started by something else, as it says):"
 	@grep -rn --include='*.rs' '#\[ignore = ' */src */tests tests | sed 's/^\([^:]*\):[0-9]*: *#\[ignore = "\(.*\)"\]/  skipped: \1: \2/' || echo "  nothing"
+
+# The packet path's tests once more, as built for newer processors.
+test-cpu:
+	@./setup.sh test
+	@if grep -qw avx2 /proc/cpuinfo && grep -qw bmi2 /proc/cpuinfo; then \
+		$(MAKE) --no-print-directory CPU=x86-64-v3 test-packet-path; \
+	else echo "  skipped: x86-64-v3: this processor has no AVX2"; fi
+
+test-packet-path:
+	$(TEST_ENV) $(CARGO) nextest run -p wire -p rte-rs -p dataplane
 
 # RECORD=1 writes what the reference says into the repository, FILES="udp icmp" asks the scenarios of these files only.
 # SEED=N asks scenarios by chance instead, of EVENTS events together.

@@ -7,7 +7,7 @@ cd "$(dirname "$0")"
 purpose=${1:-test}
 build_packages=(ca-certificates gcc libc6-dev make pkg-config libdpdk-dev dpdk libclang-dev)
 network_packages=(iproute2 procps curl nginx-light)
-test_packages=(socat iputils-ping vsftpd lftp prometheus)
+test_packages=(socat iputils-ping vsftpd lftp prometheus valgrind)
 conformance_packages=(qemu-system-x86 busybox-static cpio kmod ipvsadm)
 # The newest that Rust 1.90 builds.
 nextest=0.9.128

@@ -1,5 +1,6 @@
-//! The packet path does not allocate: neither for connections that exist, nor for new ones, expiry, answers, errors,
-//! fragments, the kernel's packets or hand-offs.
+//! The packet path neither allocates nor calls the system: neither for connections that exist, nor for new ones, expiry,
+//! answers, errors, fragments, the kernel's packets or hand-offs. A thread runs it that the kernel kills (SIGSYS) for its
+//! first system call.
 
 #[path = "pipeline/rig.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
@@ -11,8 +12,16 @@ mod traffic;
 #[allow(dead_code, reason = "shared with other tests")]
 mod workers;
 
+use allocation_counter::AllocationInfo;
 use rig::{LAN, Rig, WAN, mbuf};
 use rte_rs::{Burst, Mempool};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use traffic::Incoming;
 use workers::{Rings, Workers};
 
@@ -50,10 +59,57 @@ impl Source {
     }
 }
 
+/// From here on any system call of this thread but `write` (of a panic's message) ends the process with SIGSYS.
+fn forbid_system_calls() {
+    let allowed = BTreeMap::from([(libc::SYS_write, vec![])]);
+    let architecture = std::env::consts::ARCH.try_into().expect("an architecture that seccomp knows");
+    let filter =
+        SeccompFilter::new(allowed, SeccompAction::KillProcess, SeccompAction::Allow, architecture).expect("a filter");
+    let program: BpfProgram = filter.try_into().expect("a program");
+    seccompiler::apply_filter(&program).expect("the kernel takes the filter");
+}
+
+/// Runs `work` in a thread without system calls, and returns its result. The thread can't even end: it stays until the
+/// process does.
+fn without_system_calls<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (result, is_done) = (Arc::new(Mutex::new(None)), Arc::new(AtomicBool::new(false)));
+    let (place, done) = (Arc::clone(&result), Arc::clone(&is_done));
+    std::thread::spawn(move || {
+        forbid_system_calls();
+        let outcome = work();
+        *place.lock().expect("nobody else has it") = Some(outcome);
+        done.store(true, Ordering::Release);
+        loop {
+            std::hint::spin_loop();
+        }
+    });
+    while !is_done.load(Ordering::Acquire) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    result.lock().expect("the thread is done").take().expect("it left its result")
+}
+
+fn run(workers: &mut Workers, sources: &mut [Source], pool: &Mempool) {
+    let (mut now, mut count) = (0, 0);
+    let mut burst = Burst::new();
+    while count < PACKETS {
+        for source in &mut *sources {
+            source.fill(&mut burst, pool);
+            count += burst.len() as u64;
+            let worker = (count / 32 % 2) as usize;
+            workers.round(worker, source.port, &mut burst);
+            workers.round(1 - worker, source.port, &mut burst);
+        }
+        workers.drain_kernel();
+        now += 300;
+        workers.rig.pipelines.iter_mut().for_each(|pipeline| pipeline.set_time(now));
+    }
+}
+
 #[test]
-fn packet_path_does_not_allocate() {
+fn packet_path_neither_allocates_nor_calls_the_system() {
     let pool = rig::start(8191);
-    let mut workers = Workers::new(Rig::new(1, rig::machine(2, 2_000)), &pool, Rings::default());
+    let mut workers = Workers::new(Rig::new(rig::machine(2, 2_000)), &pool, Rings::default());
     let every_kind = traffic::all(&[1000, 1001, 1002, 1003]);
     // To services with and without persistence, and by one-packet scheduling.
     let new_flows = vec![
@@ -67,22 +123,11 @@ fn packet_path_does_not_allocate() {
         Source::new(LAN, every_kind, None),
         Source::new(WAN, new_flows, Some(0)),
     ];
-    let mut now = 0;
-    let allocated = allocation_counter::measure(|| {
-        let mut burst = Burst::new();
-        let mut count = 0;
-        while count < PACKETS {
-            for source in &mut sources {
-                source.fill(&mut burst, &pool);
-                count += burst.len() as u64;
-                let worker = (count / 32 % 2) as usize;
-                workers.round(worker, source.port, &mut burst);
-                workers.round(1 - worker, source.port, &mut burst);
-            }
-            workers.drain_kernel();
-            now += 300;
-            workers.rig.pipelines.iter_mut().for_each(|pipeline| pipeline.set_time(now));
-        }
+    let (mut workers, allocated): (Workers, AllocationInfo) = without_system_calls(move || {
+        let allocated = allocation_counter::measure(|| run(&mut workers, &mut sources, &pool));
+        // What was made before must not be freed here either: that may call the system.
+        std::mem::forget((sources, pool));
+        (workers, allocated)
     });
     workers.settle();
     let totals = workers.assert_conserved();
@@ -103,4 +148,19 @@ fn packet_path_does_not_allocate() {
     }
     let expired: u64 = workers.rig.pipelines.iter_mut().map(|worker| worker.connections().take_released()).sum();
     assert!(expired > 5_000, "expired: {expired}");
+}
+
+/// That a system call does not go unseen: a process like this one, which makes one, dies of it.
+#[test]
+fn a_system_call_in_such_a_thread_ends_the_process() {
+    const CHILD: &str = "SLUICE_TEST_CALLS_THE_SYSTEM";
+    if std::env::var_os(CHILD).is_some() {
+        without_system_calls(|| std::thread::sleep(Duration::from_millis(1)));
+        return;
+    }
+    let test = "a_system_call_in_such_a_thread_ends_the_process";
+    let mut child = Command::new(std::env::current_exe().expect("this program"));
+    let status = child.args(["--exact", test]).env(CHILD, "1").output().expect("it starts").status;
+    assert_eq!(status.signal(), Some(libc::SIGSYS), "{status}");
+    assert_eq!(without_system_calls(|| 6 * 7), 42, "work without one is done");
 }
