@@ -15,13 +15,14 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo -E)
 # How tests get root: the runner of each test binary.
 TEST_ENV := $(if $(SUDO),CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)_RUNNER="$(SUDO)")
 
-.PHONY: help demo demo-end test test-cpu test-packet-path conformance conformance-report lint setup clean
+.PHONY: help demo demo-end test test-cpu test-packet-path bench conformance conformance-report lint setup clean
 
 help:
 	@echo "make demo          build, then show all three forwarding methods at work (KEEP=1 leaves it running)"
 	@echo "make demo-end      end what make demo KEEP=1 left running"
 	@echo "make test          every test, network tests in namespaces included"
 	@echo "make test-cpu      the packet path's tests, built for x86-64-v3 (CPU=x86-64-v3 builds anything so)"
+	@echo "make bench         how fast it is on this machine, in ten minutes (QUICK=1: in one and a half)"
 	@echo "make conformance   ask Linux IPVS, in a virtual machine, whether Sluice still does what it does"
 	@echo "make conformance-report   put the report of the recordings into docs/conformance.md"
 	@echo "make lint          format, clippy and documentation, warnings denied"
@@ -53,6 +54,18 @@ test-cpu:
 
 test-packet-path:
 	$(TEST_ENV) $(CARGO) nextest run -p wire -p rte-rs -p dataplane
+
+# QUICK=1 measures little and compares with what docs/performance/results.json has; FULL=1 measures all but what is long,
+# LONG=1 what is; SCENARIO=name that one only. PAGE=1 puts the figures into docs/performance.md.
+bench: EXTENT := $(if $(QUICK),quick,$(if $(FULL),full,$(if $(LONG),long,usual)))
+bench:
+	@./setup.sh bench
+	$(CARGO) build --release --bins -p bench -p dataplane -p control
+	$(SUDO) $(TARGET)/release/bench run --extent $(EXTENT) $(if $(SCENARIO),--scenario $(SCENARIO)) \
+		$(if $(FULL)$(LONG),--seconds 7200) --json $(TARGET)/bench/$(EXTENT).json \
+		$(if $(QUICK),--recorded docs/performance/results.json) \
+		$(if $(PAGE),--page docs/performance.md)
+	$(if $(PAGE),cp $(TARGET)/bench/$(EXTENT).json docs/performance/results.json)
 
 # RECORD=1 writes what the reference says into the repository, FILES="udp icmp" asks the scenarios of these files only.
 # SEED=N asks scenarios by chance instead, of EVENTS events together.

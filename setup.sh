@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what Sluice's build, demo and tests need on Debian 12 and is not there yet; says what it installs.
-# Usage: ./setup.sh [demo|test|conformance|lint|all]   (default: test, which needs a little more than demo)
+# Usage: ./setup.sh [demo|test|bench|conformance|lint|all]   (default: test, which needs a little more than demo)
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -8,6 +8,7 @@ purpose=${1:-test}
 build_packages=(ca-certificates gcc libc6-dev make pkg-config libdpdk-dev dpdk libclang-dev)
 network_packages=(iproute2 procps curl nginx-light)
 test_packages=(socat iputils-ping vsftpd lftp prometheus valgrind)
+bench_packages=(dpdk-dev librsvg2-bin fonts-dejavu-core)
 conformance_packages=(qemu-system-x86 busybox-static cpio kmod ipvsadm)
 # The newest that Rust 1.90 builds.
 nextest=0.9.128
@@ -67,6 +68,7 @@ check_kernel() {
 check_rust
 packages=("${build_packages[@]}" "${network_packages[@]}")
 if [[ $purpose = @(test|all) ]]; then packages+=("${test_packages[@]}"); fi
+if [[ $purpose = @(bench|all) ]]; then packages+=("${bench_packages[@]}"); fi
 if [[ $purpose = @(conformance|all) ]]; then packages+=("${conformance_packages[@]}"); fi
 mapfile -t missing < <(missing_packages "${packages[@]}")
 if [ ${#missing[@]} -gt 0 ]; then

@@ -2,4 +2,9 @@
 //! binaries, and a report.
 
 pub mod calibration;
+pub mod generator;
+pub mod network;
+pub mod report;
+pub mod rig;
 pub mod stages;
+pub mod suite;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::{LabError, Result};
 
 /// The time a command may take if nothing else is said.
-pub(crate) const COMMAND_LIMIT: Duration = Duration::from_secs(30);
+pub const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 
 /// What a command that ended left.
 #[derive(Clone, Debug)]
@@ -60,8 +60,12 @@ pub(crate) fn capture(mut command: Command, input: &str, limit: Duration) -> Res
     }
 }
 
-/// As [`capture`]; an exit code other than 0 is an error.
-pub(crate) fn run(command: Command, input: &str, limit: Duration) -> Result<Output> {
+/// Runs `command` with `input` on its standard input and waits for its end, at most for `limit`.
+///
+/// # Errors
+/// The program is missing or cannot start, it still runs after `limit` (it is then ended), or it ends with another exit
+/// code than 0.
+pub fn run(command: Command, input: &str, limit: Duration) -> Result<Output> {
     let line = line(&command);
     let output = capture(command, input, limit)?;
     if output.success() {

@@ -164,7 +164,7 @@ impl Lab {
 }
 
 /// Whether a status in JSON tells of a dataplane that has taken both tables.
-fn has_tables_in_force(status: &str) -> bool {
+pub fn has_tables_in_force(status: &str) -> bool {
     let Ok(status) = serde_json::from_str::<serde_json::Value>(status) else { return false };
     let dataplane = &status["dataplane"];
     let generation = |table: &str| dataplane[table].as_u64().unwrap_or(0);

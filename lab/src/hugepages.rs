@@ -34,7 +34,10 @@ impl Hugepages {
 
     /// Hugepages of `mib` MiB: those that are free, and as many more as that takes, noted in `folder` so that
     /// [`give_back`] takes them out of the pool again.
-    pub(crate) fn obtain(mib: u64, folder: &Path) -> Result<Self> {
+    ///
+    /// # Errors
+    /// The note cannot be written. Pages that cannot be had are no error.
+    pub fn obtain(mib: u64, folder: &Path) -> Result<Self> {
         let wanted = mib.div_ceil(PAGE_MIB);
         let (Some(free), Some(total)) = (free_pages(), total_pages()) else {
             return Ok(Self::None { why: format!("this kernel has no 2 MiB pages ({POOL} is not there)") });
@@ -84,7 +87,10 @@ impl fmt::Display for Hugepages {
 }
 
 /// Takes the pages that were added for the laboratory in `folder` out of the pool again.
-pub(crate) fn give_back(folder: &Path) -> Result<()> {
+///
+/// # Errors
+/// The pool cannot be set.
+pub fn give_back(folder: &Path) -> Result<()> {
     // Whoever can rename the note gives the pages back: only one does.
     let note = folder.join(format!("{ADDED}.taken-by-{}", std::process::id()));
     if fs::rename(folder.join(ADDED), &note).is_err() {

@@ -30,11 +30,11 @@ mod topology;
 mod wait;
 
 pub use cleanup::{end_all, left_of, sweep};
-pub use command::Output;
-pub use director::program;
+pub use command::{COMMAND_LIMIT, Output, run};
+pub use director::{has_tables_in_force, program};
 pub use error::{LabError, Result};
 pub use http::{Answer, Load};
-pub use hugepages::Hugepages;
+pub use hugepages::{Hugepages, give_back};
 pub use machine::Machine;
 pub use node::Node;
 pub use paper::{

@@ -27,6 +27,15 @@ pub struct Process {
 }
 
 impl Process {
+    /// Starts `command` outside of a laboratory, in a process group of its own, output appended to `log`. `label` is what
+    /// errors call it.
+    ///
+    /// # Errors
+    /// The program is missing, or the log cannot be opened.
+    pub fn spawn(command: Command, label: impl Into<String>, log: PathBuf) -> Result<Self> {
+        Self::start(command, label.into(), log, Arc::default())
+    }
+
     /// Starts `command` in a process group of its own, output appended to `log`.
     pub(crate) fn start(mut command: Command, label: String, log: PathBuf, keep: Arc<AtomicBool>) -> Result<Self> {
         let file = File::options()

@@ -1,0 +1,159 @@
+//! What was measured: as values and JSON, as a table, as charts, and in docs/performance.md.
+
+pub mod charts;
+pub mod compare;
+pub mod machine;
+pub mod markdown;
+pub mod table;
+
+use machine::Machine;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// All that one run of the bench found out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Where and when.
+    pub machine: Machine,
+    /// Cycles a step of the calibration loop, before and after.
+    pub calibration: [f64; 2],
+    /// What was measured.
+    pub measurements: Vec<Measurement>,
+    /// What was not, and why.
+    pub skipped: Vec<Skipped>,
+    /// The answer of `bench stages`, as it is.
+    #[serde(default)]
+    pub stages: serde_json::Value,
+}
+
+/// One figure.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Measurement {
+    /// What was measured: scenario and variant, such as `cable nat-in 64k`.
+    pub name: String,
+    /// What the figure says, with its unit, such as `million packets/s`.
+    pub unit: String,
+    /// Each run, in the order in which they ran.
+    pub runs: Vec<f64>,
+    /// What macswap did in the same run of the bench on the same devices, the median.
+    pub ceiling: Option<f64>,
+    /// The figure that was to be reached.
+    pub goal: Option<Goal>,
+    /// Further figures of the median run or of all, by name with unit.
+    pub details: BTreeMap<String, f64>,
+    /// What a reader should know; empty if nothing.
+    pub note: String,
+}
+
+/// What was to be reached.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Goal {
+    /// In words, such as `at most 110`.
+    pub words: String,
+    /// Whether the median reaches it.
+    pub reached: bool,
+}
+
+/// A scenario that was not measured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// Its name.
+    pub name: String,
+    /// Why not.
+    pub why: String,
+}
+
+impl Measurement {
+    /// A figure of these runs.
+    pub fn new(name: impl Into<String>, unit: &str, runs: Vec<f64>) -> Self {
+        Self { name: name.into(), unit: unit.into(), runs, ..Self::default() }
+    }
+
+    /// With a note.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.note = note.into();
+        self
+    }
+
+    /// With a further figure.
+    #[must_use]
+    pub fn detail(mut self, name: &str, value: f64) -> Self {
+        self.details.insert(name.into(), value);
+        self
+    }
+
+    /// With what macswap reached.
+    #[must_use]
+    pub fn ceiling(mut self, ceiling: Option<f64>) -> Self {
+        self.ceiling = ceiling;
+        self
+    }
+
+    /// To be at most this.
+    #[must_use]
+    pub fn at_most(mut self, limit: f64) -> Self {
+        self.goal = Some(Goal { words: format!("at most {limit}"), reached: self.median() <= limit });
+        self
+    }
+
+    /// To be at least this.
+    #[must_use]
+    pub fn at_least(mut self, limit: f64) -> Self {
+        self.goal = Some(Goal { words: format!("at least {limit}"), reached: self.median() >= limit });
+        self
+    }
+
+    /// To be at least so many percent of what macswap reaches.
+    #[must_use]
+    pub fn at_least_of_ceiling(mut self, percent: f64) -> Self {
+        let reached = self.ratio().is_some_and(|ratio| ratio * 100.0 >= percent);
+        self.goal = Some(Goal { words: format!("at least {percent} % of macswap"), reached });
+        self
+    }
+
+    /// The median of the runs; 0 without any.
+    pub fn median(&self) -> f64 {
+        median(&self.runs)
+    }
+
+    /// The median as a share of what macswap reached; of cycles, how many times as many.
+    pub fn ratio(&self) -> Option<f64> {
+        self.ceiling.filter(|ceiling| *ceiling > 0.0).map(|ceiling| self.median() / ceiling)
+    }
+
+    /// The lowest and the highest run.
+    pub fn spread(&self) -> (f64, f64) {
+        let low = self.runs.iter().copied().fold(f64::INFINITY, f64::min);
+        (if low.is_finite() { low } else { 0.0 }, self.runs.iter().copied().fold(0.0, f64::max))
+    }
+}
+
+/// The middle one of some numbers, or the mean of the two in the middle; 0 of none.
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let upper = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
+    let lower = sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or_default();
+    f64::midpoint(lower, upper)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!((median(&[]), median(&[3.0]), median(&[9.0, 1.0, 3.0]), median(&[4.0, 1.0])), (0.0, 3.0, 3.0, 2.5));
+    }
+
+    #[test]
+    fn goals_are_judged_by_the_median() {
+        let of = |runs: &[f64]| Measurement::new("x", "cycles", runs.to_vec());
+        assert!(of(&[100.0, 109.0, 300.0]).at_most(110.0).goal.unwrap().reached);
+        assert!(!of(&[100.0, 111.0, 300.0]).at_most(110.0).goal.unwrap().reached);
+        assert!(of(&[8.0]).ceiling(Some(10.0)).at_least_of_ceiling(80.0).goal.unwrap().reached);
+        assert!(!of(&[7.0]).ceiling(Some(10.0)).at_least_of_ceiling(80.0).goal.unwrap().reached);
+        assert!(!of(&[7.0]).at_least_of_ceiling(80.0).goal.unwrap().reached, "no ceiling was measured");
+    }
+}
