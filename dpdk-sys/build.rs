@@ -12,11 +12,12 @@ const LIBRARIES: [&str; 9] =
     ["rte_eal", "rte_ethdev", "rte_mbuf", "rte_mempool", "rte_ring", "rte_hash", "rte_rcu", "rte_net", "rte_log"];
 
 /// Exported functions that Rust calls directly; everything else goes through `sluice_*` of the shim.
-const FUNCTIONS: [&str; 32] = [
+const FUNCTIONS: [&str; 33] = [
     "rte_dev_probe",
     "rte_dev_remove",
     "rte_eal_remote_launch",
     "rte_eal_wait_lcore",
+    "rte_eth_allmulticast_enable",
     "rte_eth_dev_close",
     "rte_eth_dev_default_mac_addr_set",
     "rte_eth_dev_get_mtu",

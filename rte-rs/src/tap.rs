@@ -79,7 +79,7 @@ impl Tap {
         let what = format!("MTU {mtu} can't be set, allowed 68 to 65521");
         request.call(&socket, libc::SIOCSIFMTU).map_err(|error| failed(&what, error))?;
         let mut request = Request::new(&self.name)?;
-        request.0.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as i16;
+        request.0.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING | libc::IFF_MULTICAST) as i16;
         request.call(&socket, libc::SIOCSIFFLAGS).map_err(|error| failed("it can't be brought up", error))
     }
 

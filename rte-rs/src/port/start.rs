@@ -3,6 +3,7 @@
 use super::{
     EthPort, PortCapabilities, PortError, PortHandle, PortLife, PortOptions, RssOptions, StartedPort, attempt,
 };
+use crate::error::describe;
 use crate::mempool::Mempool;
 use crate::queue::{RxQueue, TxQueue};
 use dpdk_sys::{rte_ether_addr, sluice_port_config, sluice_port_info};
@@ -31,6 +32,7 @@ impl EthPort {
         let mac_is_set = start.set_mac()?;
         start.run()?;
         start.set_promiscuous(mac_is_set)?;
+        start.take_multicast();
         let mac = if mac_is_set { None } else { options.mac }.map_or_else(|| start.mac(), Ok)?;
         let warnings = start.warnings;
         Ok(StartedPort {
@@ -199,6 +201,18 @@ impl Start<'_> {
         }
         let step = "setting its MAC address, or receiving frames for another,";
         Err(PortError::Refused { device: self.life.device.clone(), step, reason })
+    }
+
+    /// Routing protocols and VRRP speak to groups, and only Linux knows which of them it wants: all are received. A driver
+    /// that has no such choice gives what it gives.
+    fn take_multicast(&mut self) {
+        let id = self.life.id;
+        // SAFETY: the port is open and started.
+        let result = unsafe { dpdk_sys::rte_eth_allmulticast_enable(id) };
+        if result < 0 && result != -libc::ENOTSUP {
+            let reason = describe(result);
+            self.warn(&format!("it does not receive all multicast ({reason}): VRRP and OSPF may miss packets"));
+        }
     }
 }
 
