@@ -1,17 +1,20 @@
 #!/usr/bin/env bash
 # Installs what Sluice's build, demo and tests need on Debian 12 and is not there yet; says what it installs.
-# Usage: ./setup.sh [demo|test|bench|conformance|lint|all]   (default: test, which needs a little more than demo)
+# Usage: ./setup.sh [demo|test|bench|conformance|lint|deb|image|all]   (default: test, which needs a little more than demo)
 set -euo pipefail
 cd "$(dirname "$0")"
 
 purpose=${1:-test}
 build_packages=(ca-certificates gcc libc6-dev make pkg-config libdpdk-dev dpdk libclang-dev)
 network_packages=(iproute2 procps curl nginx-light)
-test_packages=(socat iputils-ping vsftpd lftp prometheus valgrind)
+test_packages=(socat iputils-ping vsftpd lftp prometheus valgrind bird2 keepalived systemd)
 bench_packages=(dpdk-dev librsvg2-bin fonts-dejavu-core)
+deb_packages=(lintian debootstrap)
+image_packages=(buildah debootstrap binutils)
 conformance_packages=(qemu-system-x86 busybox-static cpio kmod ipvsadm)
 # The newest that Rust 1.90 builds.
 nextest=0.9.128
+cargo_deb=3.8.0
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
@@ -45,8 +48,8 @@ install_packages() {
         trap - EXIT
     fi
     [ -d /run/systemd/system ] || return 0
-    for service in nginx vsftpd prometheus; do
-        case " $* " in *" $service "* | *" $service-light "*) ;; *) continue ;; esac
+    for service in nginx vsftpd prometheus bird keepalived; do
+        case " $* " in *" $service "* | *" $service-light "* | *" ${service}2 "*) ;; *) continue ;; esac
         "${as_root[@]}" systemctl disable --quiet "$service"
         say "$service is installed but its service is off, also after a reboot"
     done
@@ -70,6 +73,8 @@ packages=("${build_packages[@]}" "${network_packages[@]}")
 if [[ $purpose = @(test|all) ]]; then packages+=("${test_packages[@]}"); fi
 if [[ $purpose = @(bench|all) ]]; then packages+=("${bench_packages[@]}"); fi
 if [[ $purpose = @(conformance|all) ]]; then packages+=("${conformance_packages[@]}"); fi
+if [[ $purpose = @(deb|all) ]]; then packages+=("${deb_packages[@]}"); fi
+if [[ $purpose = @(image|all) ]]; then packages+=("${image_packages[@]}"); fi
 mapfile -t missing < <(missing_packages "${packages[@]}")
 if [ ${#missing[@]} -gt 0 ]; then
     command -v apt-get > /dev/null || fail "this is not Debian: install what Debian calls ${missing[*]} and run this again"
@@ -83,6 +88,10 @@ check_kernel
 if [[ $purpose = @(test|all) ]] && ! cargo nextest --version > /dev/null 2>&1; then
     say "installing cargo-nextest $nextest (built from source, some minutes)"
     cargo install --quiet --locked --version "$nextest" cargo-nextest
+fi
+if [[ $purpose = @(deb|all) ]] && ! cargo deb --version > /dev/null 2>&1; then
+    say "installing cargo-deb $cargo_deb (built from source, some minutes)"
+    cargo install --quiet --locked --version "$cargo_deb" cargo-deb
 fi
 if [[ $purpose = @(lint|all) ]] && ! { cargo fmt --version && cargo clippy --version; } > /dev/null 2>&1; then
     command -v rustup > /dev/null || fail "cargo fmt or cargo clippy is missing, and there is no rustup to add them"

@@ -130,6 +130,8 @@ pub struct Control {
     pub http: Option<SocketAddr>,
     /// The metrics have those of each real, beside those of each service.
     pub http_reals: bool,
+    /// Which VIPs `sluiced` puts on the kernel interface.
+    pub vips: Vips,
 }
 
 macro_rules! words {
@@ -187,5 +189,18 @@ words! {
         Kernel = "kernel",
         /// Dropped.
         Drop = "drop",
+    }
+}
+
+words! {
+    /// Which VIPs `sluiced` puts on the kernel interface of the first port, where Linux answers ARP for them and routing
+    /// daemons find them.
+    Vips {
+        /// Those of all services.
+        Always = "always",
+        /// Those that have a service with a usable real.
+        Served = "served",
+        /// None: somebody else does, as keepalived.
+        Never = "never",
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod daemon;
+pub mod doctor;
 pub mod ipvsadm;
 pub mod protocol;
 pub mod web;

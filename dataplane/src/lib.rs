@@ -24,6 +24,7 @@ pub mod nexthop;
 pub mod options;
 pub mod path_mtu;
 pub mod pipeline;
+pub mod probe;
 pub mod publisher;
 pub mod reject;
 pub mod replay;

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use config::Machine;
 use dataplane::director;
 use dataplane::replay::{self, ReplayOptions};
@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 ///
 /// Runs until SIGTERM or SIGINT. Exit codes: 0 ended as asked, 1 could not start or run, 2 usage.
 #[derive(Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(name = "sluice-dataplane", version, args_conflicts_with_subcommands = true)]
 struct Arguments {
     /// The machine: lcores, ports, memory.
     #[arg(long, value_name = "FILE", default_value = "/etc/sluice/sluice.toml")]
@@ -29,6 +29,18 @@ struct Arguments {
 enum Command {
     /// Runs the packet path over capture files, with a clock that follows their time stamps.
     Replay(Replay),
+    /// Opens the ports, prints as JSON what they can do, and closes them; not while a dataplane has them.
+    Probe {
+        /// The machine: lcores, ports, memory.
+        #[arg(long, value_name = "FILE", default_value = "/etc/sluice/sluice.toml")]
+        config: PathBuf,
+    },
+    /// Writes the manual page into a folder.
+    #[command(hide = true)]
+    Man {
+        /// The folder.
+        folder: PathBuf,
+    },
 }
 
 #[derive(clap::Args)]
@@ -74,16 +86,18 @@ fn timed_file(text: &str) -> Result<(f64, PathBuf), String> {
 }
 
 fn main() -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    host::log::start();
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
         Some(Command::Replay(options)) => run_replay(options),
+        Some(Command::Probe { config }) => probe(&config),
+        Some(Command::Man { folder }) => write_manual(&folder),
         None => run_director(&arguments.config),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("sluice-dataplane: {error}");
+            host::log::failure("sluice-dataplane", &error);
             ExitCode::FAILURE
         }
     }
@@ -95,13 +109,29 @@ fn run_replay(options: Replay) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+fn probe(config: &std::path::Path) -> Result<(), Box<dyn Error>> {
+    let report = dataplane::probe::run(&Machine::load(config)?);
+    println!("{}", serde_json::to_string(&report)?);
+    Ok(())
+}
+
+fn write_manual(folder: &std::path::Path) -> Result<(), Box<dyn Error>> {
+    let manual = clap_mangen::Man::new(Arguments::command()).section("8");
+    manual.generate_to(folder)?;
+    Ok(())
+}
+
 fn run_director(config: &std::path::Path) -> Result<(), Box<dyn Error>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
     let machine = Machine::load(config)?;
-    if !director::start(&machine)?.run(&stop) {
+    let director = director::start(&machine)?;
+    host::notify::ready(&format!("forwards, workers on lcores {:?}", machine.dataplane.workers));
+    let ended_as_asked = director.run(&stop);
+    host::notify::stopping();
+    if !ended_as_asked {
         return Err("a worker ended by itself; its panic message is above".into());
     }
     log::info!("stopped");

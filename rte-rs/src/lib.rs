@@ -58,6 +58,15 @@ pub use rcu::{Rcu, RcuReader, RcuToken};
 pub use ring::{MbufReceiver, MbufSender, MbufSoleSender};
 pub use tap::Tap;
 
+/// The DPDK that this program is linked with and runs on, as `DPDK 22.11.11`.
+pub fn version() -> &'static str {
+    // SAFETY: rte_version has no precondition; it formats a constant into static memory.
+    let version = unsafe { dpdk_sys::rte_version() };
+    // SAFETY: what it gives is a string ended by a zero in static memory; DPDK writes the same bytes with each call.
+    let version = unsafe { std::ffi::CStr::from_ptr(version) };
+    version.to_str().unwrap_or("DPDK of an unreadable version")
+}
+
 /// Asks for the cache line at `place`; it comes while other work goes on.
 #[inline]
 pub fn prefetch<T>(place: *const T) {

@@ -1,6 +1,6 @@
 //! Reads sluice.toml.
 
-use super::{Control, Dataplane, Idle, InterfaceAddress, Machine, Port, Unmatched};
+use super::{Control, Dataplane, Idle, InterfaceAddress, Machine, Port, Unmatched, Vips};
 use crate::error::ConfigError;
 use crate::reader::{Document, Section, Unique};
 use crate::rules;
@@ -26,7 +26,7 @@ const DATAPLANE: [&str; 11] = [
 const PORT: [&str; 6] = ["name", "device", "mac", "addresses", "kernel_interface", "mtu"];
 const ROUTE: [&str; 3] = ["prefix", "port", "via"];
 const NEIGHBOR: [&str; 3] = ["address", "port", "mac"];
-const CONTROL: [&str; 4] = ["socket", "link", "http", "http_reals"];
+const CONTROL: [&str; 5] = ["socket", "link", "http", "http_reals", "vips"];
 
 /// Templates where neither they nor many connections are asked for.
 const LEAST_TEMPLATES: u32 = 1024;
@@ -273,6 +273,7 @@ fn control(section: Option<&Section<'_>>) -> Result<Control, ConfigError> {
         link: PathBuf::from("/dev/shm/sluice.link"),
         http: None,
         http_reals: true,
+        vips: Vips::Always,
     };
     let Some(section) = section else { return Ok(control) };
     let absolute = |text: &str| (text.starts_with('/') && !text.contains('\0')).then(|| PathBuf::from(text));
@@ -281,5 +282,6 @@ fn control(section: Option<&Section<'_>>) -> Result<Control, ConfigError> {
     control.link = section.text("link", "an absolute path", absolute)?.unwrap_or(control.link);
     control.http = section.parsed("http", "an IP address and a port, as \"127.0.0.1:9106\"")?;
     control.http_reals = section.flag("http_reals")?.unwrap_or(control.http_reals);
+    control.vips = section.parsed("vips", "always, served, never")?.unwrap_or(control.vips);
     Ok(control)
 }

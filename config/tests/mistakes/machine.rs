@@ -234,6 +234,11 @@ const MACHINE_MISTAKES: &[Mistake] = &[
     ),
     (
         "http = \"127.0.0.1:9106\"",
+        "vips = \"sometimes\"",
+        "[control]: vips \"sometimes\", allowed always, served, never (sluice.toml:36)",
+    ),
+    (
+        "http = \"127.0.0.1:9106\"",
         "link = \"sluice.link\"",
         "[control]: link \"sluice.link\", allowed an absolute path (sluice.toml:36)",
     ),

@@ -4,6 +4,7 @@ mod service;
 
 use self::service::{GroupCommand, RealCommand, ServiceCommand};
 use super::Stop;
+use super::local::LocalCommand;
 use super::top::Top;
 use crate::protocol::{ConnectionFilter, DEFAULT_SOCKET, Failure, MAX_REQUEST, Request, encode_request};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -41,7 +42,11 @@ pub(super) enum Format {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// How the director is: processes, versions of the tables, warnings
-    Status,
+    Status {
+        /// For programs: exit code 4 unless the dataplane runs, answers and has the services in force
+        #[arg(long)]
+        check: bool,
+    },
     /// Virtual services
     #[command(subcommand)]
     Service(ServiceCommand),
@@ -121,6 +126,8 @@ pub(super) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
         arguments: Vec<OsString>,
     },
+    #[command(flatten)]
+    Local(LocalCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -236,6 +243,10 @@ pub(super) enum Task {
         /// Its words.
         arguments: Vec<OsString>,
     },
+    /// The status, as exit code too.
+    Check,
+    /// One that needs no sluiced.
+    Local(LocalCommand),
 }
 
 impl Command {
@@ -246,8 +257,10 @@ impl Command {
             Self::Drops { all } => return Ok(Task::Drops { all: *all }),
             Self::Top { interval, once } => return Ok(Task::Top(Top { interval: *interval, once: *once })),
             Self::Ipvsadm { arguments } => return Ok(Task::Ipvsadm { arguments: arguments.clone() }),
+            Self::Local(command) => return Ok(Task::Local(command.clone())),
             Self::Stats { service, rate: false } => Request::Stats { service: service.clone() },
-            Self::Status => Request::Status,
+            Self::Status { check: true } => return Ok(Task::Check),
+            Self::Status { check: false } => Request::Status,
             Self::Service(command) => command.request(),
             Self::Real(command) => command.request(),
             Self::Group(command) => command.request(),

@@ -1,9 +1,11 @@
 //! The command line `sluice`: turns arguments into a request, sends it to `sluiced`, prints the answer.
 
 mod arguments;
+mod check;
 mod connection;
 mod explain;
 mod ipvsadm;
+mod local;
 mod rate;
 mod show;
 mod table;
@@ -123,13 +125,17 @@ fn execute(arguments: &Arguments, out: &mut dyn Write, errors: &mut dyn Write) -
     if let Task::Top(top) = task {
         return top::run(&arguments.socket, top, out).map(|()| DONE);
     }
+    if let Task::Local(command) = &task {
+        return command.run(arguments.format, out);
+    }
     let mut connection = Connection::open(&arguments.socket)?;
     let json = arguments.format == Format::Json;
     match task {
+        Task::Check => return check::check(&mut connection, json, out),
         Task::Rate { service } => rate(&mut connection, service, json, out)?,
         Task::Drops { all } => drops(&mut connection, all, json, out)?,
         Task::Ask(request) => ask(&mut connection, &request, json, out)?,
-        Task::Top(_) | Task::Ipvsadm { .. } => {}
+        Task::Top(_) | Task::Ipvsadm { .. } | Task::Local(_) => {}
     }
     Ok(DONE)
 }

@@ -10,6 +10,7 @@
 //!
 //! The dataplane never needs sluiced: it forwards with its last table whatever happens here.
 
+mod announce;
 pub mod differences;
 mod handlers;
 pub mod history;

@@ -8,7 +8,7 @@ use super::server::{ServeError, Server};
 use super::state::Daemon;
 use super::supervise;
 use crate::web::{self, Web, WebError};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use config::{ConfigError, Machine, Services};
 use link::model::NextHopTable;
 use std::io::{self, Write};
@@ -48,16 +48,20 @@ enum ProgramError {
     System(#[from] io::Error),
 }
 
+/// The command line, for its manual page.
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
 /// Runs the program. Exit status: 0 ended by a signal, or the files are right; 1 a file or the socket is refused; 2 the
 /// command line is.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    host::log::start();
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody to tell where even this can't be written.
-            let _ = writeln!(io::stderr(), "sluiced: {error}");
+            host::log::failure("sluiced", &error);
             ExitCode::FAILURE
         }
     }
@@ -103,6 +107,8 @@ async fn live(
         web.start(sender, daemon.machine.control.http_reals)?;
     }
     log::info!("sluiced {} serves {}", env!("CARGO_PKG_VERSION"), socket.display());
+    tokio::task::spawn_local(give_signs_of_life());
+    host::notify::ready(&format!("serves {}", socket.display()));
 
     loop {
         tokio::select! {
@@ -111,8 +117,22 @@ async fn live(
             _ = interrupt.recv() => break,
         }
     }
+    host::notify::stopping();
+    // While the lock is held: nobody else's is removed.
+    if let Err(error) = std::fs::remove_file(&socket) {
+        log::warn!("socket {} can't be removed: {error}; the next sluiced replaces it", socket.display());
+    }
     log::info!("sluiced ends; the dataplane goes on as it is");
     Ok(())
+}
+
+/// From the loop that does everything else, so that it tells of that one.
+async fn give_signs_of_life() {
+    let Some(watchdog) = host::notify::Watchdog::of_this_process() else { return };
+    loop {
+        watchdog.alive();
+        tokio::time::sleep(watchdog.interval()).await;
+    }
 }
 
 async fn reload(daemon: Rc<Daemon>) {

@@ -1,5 +1,6 @@
 //! What sluiced knows and how it changes: the running services, the files, the session, the kernel.
 
+use super::announce;
 use super::differences::differences;
 use super::history::Recorder;
 use super::kernel;
@@ -294,7 +295,7 @@ impl Daemon {
     fn publish_needs(&self) {
         let mut needs = kernel::Needs::default();
         let running = self.running();
-        needs.vips.extend(running.virtual_addresses());
+        needs.vips = announce::virtual_addresses(&running, self.machine.control.vips);
         for named in &running.services {
             needs.reals.extend(named.service.reals.iter().map(|real| *real.address.ip()));
         }

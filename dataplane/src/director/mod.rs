@@ -2,6 +2,7 @@
 
 mod ports;
 mod start;
+mod vitals;
 mod wiring;
 
 pub use start::{StartError, start};
@@ -18,6 +19,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use vitals::Vitals;
 
 /// How long the main lcore sleeps when there is nothing to do. It bounds what a request of control and a packet to the
 /// kernel wait; packets from the kernel end the sleep.
@@ -39,6 +41,7 @@ pub struct Director {
     /// The main lcore's counters of each port.
     port_counters: Vec<Handle<PortCounters>>,
     clock: TscClock,
+    vitals: Vitals,
     /// Ends the workers.
     stop: Arc<AtomicBool>,
     /// Sleeps in a row that ended early and for nothing.
@@ -61,6 +64,7 @@ impl Director {
                 last_round = now;
                 self.control.keep_house(now);
                 self.copy_port_counts();
+                self.vitals.look(now);
                 if self.workers.iter().any(LcoreTask::is_finished) {
                     log::error!("a worker has ended by itself; stopping");
                     self.end();

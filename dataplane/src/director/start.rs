@@ -3,6 +3,7 @@
 
 use super::Director;
 use super::ports::{Found, Up, mbufs};
+use super::vitals::Vitals;
 use super::wiring::{RING_SIZE, Wiring, WorkerFactory, rings};
 use crate::clock::TscClock;
 use crate::connection::{Accounts, Expected};
@@ -112,6 +113,8 @@ pub fn start(machine: &Machine) -> Result<Director, StartError> {
     }
     let port_counters = (0..layout.ports).map(|port| link.port_counters(workers, port)).collect::<Option<_>>();
     let port_counters = port_counters.ok_or(StartError::Counters(workers))?;
+    let living = lcores.iter().copied().zip((0..workers).filter_map(|worker| link.worker_counters(worker)));
+    let vitals = Vitals::new(living, clock.now());
     let limits = Limits { rows: MAX_ROWS, services: layout.services, reals: layout.reals, ports: layout.ports };
     let control = ControlLink::new(link, Assembler::new(limits), publisher, outside, dataplane.unmatched);
     let stop = Arc::new(AtomicBool::new(false));
@@ -129,6 +132,7 @@ pub fn start(machine: &Machine) -> Result<Director, StartError> {
         ports: handles,
         port_counters,
         clock,
+        vitals,
         stop,
         idle_wakes: 0,
     })

@@ -1,0 +1,77 @@
+//! CARD-7: a director takes part in routing. BIRD runs over the kernel interface, with conf/bird.conf as it is shipped:
+//! a VIP is announced while one of its services has a usable real, and withdrawn when none has.
+
+use std::net::Ipv4Addr;
+
+use lab::{Lab, Node, Process, ROUTER_WAN, Result, wait_until};
+
+use crate::support::{LIMIT, service, url};
+
+/// On no link of the laboratory: only BGP tells the way to it.
+const VIP: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 80);
+
+#[test]
+fn a_vip_is_announced_while_its_service_has_a_usable_real() -> Result<()> {
+    let mut lab = Lab::paper_example()?;
+    let machine = lab.machine().to_string().replace("[control]", "[control]\nvips = \"served\"");
+    lab.start_director(&machine, &service("web", "tcp", VIP, 80, "nat"))?;
+    // The director's default route is to come from the router.
+    lab.director().ip("route del default\n")?;
+    let _daemons = [start_bird(&lab, lab.director(), &shipped())?, start_bird(&lab, lab.router(), &neighbours())?];
+
+    wait_for_route(&lab, true)?;
+    wait_until("the default route on the director", LIMIT, || {
+        let routes = lab.director().run("ip", ["route", "show", "default"])?.stdout;
+        Ok(routes.contains(&format!("via {ROUTER_WAN} dev sluice-wan proto bird")).then_some(()))
+    })?;
+    lab.client().wait_for_answer(&url(VIP), LIMIT)?;
+
+    // While one real is left it stays.
+    for real in ["172.16.0.2:80", "172.16.0.3:80"] {
+        lab.sluice_ok(["real", "set", "web", real, "--weight", "0"])?;
+    }
+    lab.client().wait_for_answer(&url(VIP), LIMIT)?;
+    assert!(has_route(&lab)?);
+
+    lab.sluice_ok(["real", "set", "web", "172.16.0.4:80", "--weight", "0"])?;
+    wait_for_route(&lab, false)?;
+    lab.sluice_ok(["real", "set", "web", "172.16.0.2:80", "--weight", "1"])?;
+    wait_for_route(&lab, true)?;
+    lab.client().wait_for_answer(&url(VIP), LIMIT)?;
+
+    // A dataplane that ends takes its interfaces with it, and so the announcement.
+    lab.dataplane().expect("it was started").signal(lab::Signal::TERM)?;
+    wait_for_route(&lab, false)
+}
+
+fn shipped() -> String {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/bird.conf");
+    std::fs::read_to_string(file).expect("conf/bird.conf")
+}
+
+/// The router's side of conf/bird.conf.
+fn neighbours() -> String {
+    format!(
+        "log stderr all;\nrouter id {ROUTER_WAN};\nprotocol device {{ scan time 1; }}\n\
+         protocol static {{ ipv4; route 0.0.0.0/0 unreachable; }}\n\
+         protocol kernel {{ ipv4 {{ import none; export where source = RTS_BGP; }}; }}\n\
+         protocol bgp director {{ local {ROUTER_WAN} as 65000; neighbor 202.103.106.1 as 65001; passive; direct;\n\
+         hold time 9; ipv4 {{ import all; export where source = RTS_STATIC; }}; }}\n"
+    )
+}
+
+fn start_bird(lab: &Lab, node: &Node, configuration: &str) -> Result<Process> {
+    let file = |kind: &str| lab.folder().join(format!("{}-bird.{kind}", node.name())).display().to_string();
+    std::fs::write(file("conf"), configuration).expect("written");
+    node.spawn("bird", "bird", ["-f", "-c", &file("conf"), "-s", &file("ctl")])
+}
+
+fn has_route(lab: &Lab) -> Result<bool> {
+    let routes = lab.router().run("ip", ["route", "show", &format!("{VIP}/32")])?.stdout;
+    Ok(routes.contains("proto bird"))
+}
+
+fn wait_for_route(lab: &Lab, wanted: bool) -> Result<()> {
+    let what = if wanted { "the route to the VIP on the router" } else { "the route to the VIP to go" };
+    wait_until(what, LIMIT, || Ok((has_route(lab)? == wanted).then_some(())))
+}
