@@ -1,36 +1,34 @@
 # docker build -t sluice .
 #
-# The image has the three binaries and DPDK's drivers. The dataplane needs the machine's devices and memory:
-#   docker run --privileged --network host -v /dev/hugepages:/dev/hugepages -v /dev/shm:/dev/shm -v /run/sluice:/run/sluice \
-#       -v $PWD/conf:/etc/sluice sluice sluice-dataplane --config /etc/sluice/sluice.toml
-# and, in a second container with the same mounts: sluiced --config ... --services ...
+# The image has the three programs and DPDK's drivers; compose.yaml shows both processes. The dataplane needs the
+# machine's devices and memory:
+#   docker run --cap-drop ALL --cap-add NET_ADMIN --cap-add NET_RAW --cap-add IPC_LOCK --cap-add SYS_NICE \
+#       --ulimit memlock=-1 --network host --device /dev/net/tun --device /dev/vfio -v /dev/hugepages:/dev/hugepages \
+#       -v /dev/shm:/dev/shm -v $PWD/conf:/etc/sluice sluice sluice-dataplane
+# and control, in a second container with the same /dev/shm, network and configuration:
+#   docker run --cap-drop ALL --cap-add NET_ADMIN --cap-add NET_RAW --network host -v /dev/shm:/dev/shm \
+#       -v /run/sluice:/run/sluice -v $PWD/conf:/etc/sluice sluice
+#
+# Both run as root of the container with the capabilities named and no others. `sluice` needs none, and only the socket.
 
-# Debian 12 with Rust.
+# Debian with Rust; or any image that has the three programs in /out, built for the release of RUNTIME.
 ARG BUILDER=docker.io/library/rust:1-bookworm
-# Debian 12.
+# Debian 12 (DPDK 22.11) or 13 (DPDK 24.11): the same release as BUILDER's.
 ARG RUNTIME=docker.io/library/debian:bookworm-slim
 
 FROM ${BUILDER} AS build
-RUN apt-get update \
-    && apt-get install -y --no-install-recommends gcc libc6-dev make pkg-config libdpdk-dev libclang-dev \
-    && rm -rf /var/lib/apt/lists/*
 WORKDIR /sluice
 COPY . .
-RUN cargo build --release --locked --package dataplane --package control --bins \
-    && install -D -t /out target/release/sluice-dataplane target/release/sluiced target/release/sluice
-# The packages that have the libraries these three are linked with.
-RUN ldd /out/* | sed -n 's|.*=> .*/\([^/ ]*\) (.*|\1|p' | sort -u \
-    | xargs -I{} dpkg -S '*/{}' | cut -d: -f1 | grep -v -- '-dev$' | sort -u > /packages
+RUN package/build-for-image.sh
 
 FROM ${RUNTIME}
-COPY --from=build /packages /tmp/packages
-# librte-meta-net: every Ethernet driver, loaded at start; mempool and bus: what they use.
-RUN apt-get update \
-    && xargs apt-get install -y --no-install-recommends \
-        librte-meta-net librte-meta-mempool librte-meta-bus iproute2 pciutils < /tmp/packages \
-    && rm -rf /var/lib/apt/lists/* /tmp/packages
-COPY --from=build /out/ /usr/local/bin/
+COPY --from=build /out/ /usr/bin/
+COPY package/install-libraries.sh /tmp/
+RUN /tmp/install-libraries.sh /usr/bin/sluice-dataplane && rm /tmp/install-libraries.sh
 # The command line of ipvsadm.
-RUN cd /usr/local/bin && ln -s sluice ipvsadm && ln -s sluice ipvsadm-save && ln -s sluice ipvsadm-restore
+RUN cd /usr/sbin && for name in ipvsadm ipvsadm-save ipvsadm-restore; do ln -sf ../bin/sluice $name; done
 COPY conf/ /etc/sluice/
-CMD ["sluice", "status"]
+# Says nothing of a container that runs the dataplane alone: there is no sluiced in it that could be asked.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
+    CMD [ ! -S /run/sluice/control.sock ] || sluice status --check
+CMD ["sluiced"]

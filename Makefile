@@ -15,7 +15,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo -E)
 # How tests get root: the runner of each test binary.
 TEST_ENV := $(if $(SUDO),CARGO_TARGET_$(shell rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)_RUNNER="$(SUDO)")
 
-.PHONY: help demo demo-end test test-cpu test-packet-path bench conformance conformance-report lint setup clean
+.PHONY: help demo demo-end test test-cpu test-packet-path bench conformance conformance-report lint deb image setup clean
 
 help:
 	@echo "make demo          build, then show all three forwarding methods at work (KEEP=1 leaves it running)"
@@ -26,6 +26,8 @@ help:
 	@echo "make conformance   ask Linux IPVS, in a virtual machine, whether Sluice still does what it does"
 	@echo "make conformance-report   put the report of the recordings into docs/conformance.md"
 	@echo "make lint          format, clippy and documentation, warnings denied"
+	@echo "make deb           the Debian packages, checked by lintian and installed in a Debian of their own"
+	@echo "make image         the container image, without pulling any, and the demo with it (SUITE=trixie: Debian 13)"
 	@echo "make setup         install what is missing (the others do so themselves)"
 	@echo "make clean         remove what was built and what a killed run left on the machine"
 
@@ -86,9 +88,20 @@ lint:
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --workspace --exclude sluice
 
+deb:
+	@./setup.sh deb
+	$(CARGO) build --release --package dataplane --package control --bins
+	package/deb.sh release
+	package/check-deb.sh
+
+image:
+	@./setup.sh image
+	$(SUDO) package/image.sh $(or $(SUITE),bookworm) $(or $(PROFILE),release)
+
 setup:
 	@./setup.sh test
 
 clean:
 	@if [ -x $(TARGET)/release/demo ]; then $(SUDO) $(TARGET)/release/demo --end; fi
+	rm -rf package/made
 	$(CARGO) clean

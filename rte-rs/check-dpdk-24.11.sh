@@ -2,11 +2,14 @@
 # Builds dpdk-sys and rte-rs against DPDK 24.11, from the packages of Debian 13, on a machine with any DPDK or none.
 # Fetches the packages from the mirror that apt uses here and unpacks them into a folder; nothing is installed.
 # Prints "skipped: why" and ends with 0 where the packages can't be had.
-# Usage: rte-rs/check-dpdk-24.11.sh [FOLDER]   (default: target/dpdk-24.11)
+# Usage: rte-rs/check-dpdk-24.11.sh [FOLDER [--programs PROFILE]]   (default: target/dpdk-24.11)
+# --programs builds the director's programs too, into FOLDER/build/PROFILE (release or debug): they run on Debian 13.
 set -eu
 
 cd "$(dirname "$0")/.."
 folder=${1:-${CARGO_TARGET_DIR:-target}/dpdk-24.11}
+programs=
+[ "${2:-}" != --programs ] || programs=${3:?which profile: release or debug}
 suite=trixie
 
 skip() {
@@ -53,7 +56,16 @@ PKG_CONFIG_LIBDIR=$(find "$folder/root" -type d -name pkgconfig | paste -sd :)
 export PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR="$folder/root"
 version=$(pkg-config --modversion libdpdk) || skip "pkg-config does not find the unpacked libdpdk"
 echo "DPDK $version of Debian $suite ($architecture)"
-# `check` and not `build` for the tests: their programs would need that release's C library as well.
-CARGO_TARGET_DIR="$folder/build" cargo build --quiet -p dpdk-sys -p rte-rs
-CARGO_TARGET_DIR="$folder/build" cargo check --quiet -p rte-rs --all-targets
+export CARGO_TARGET_DIR="$folder/build"
+# The libraries ask for symbols of that release's C library, which is there where the programs run.
+export RUSTFLAGS="-C link-arg=-Wl,--allow-shlib-undefined"
+if [ -n "$programs" ]; then
+    [ "$programs" = release ] || programs=dev
+    cargo build --quiet --profile "$programs" -p dataplane -p control --bins
+    echo "passed: the programs build against DPDK $version"
+    exit 0
+fi
+# `check` and not `build` for the tests: their programs can't run here.
+cargo build --quiet -p dpdk-sys -p rte-rs
+cargo check --quiet -p rte-rs --all-targets
 echo "passed: dpdk-sys and rte-rs build against DPDK $version"
