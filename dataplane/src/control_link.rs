@@ -253,7 +253,7 @@ impl ControlLink {
     }
 
     fn refuse_garbage(&mut self, garbage: &Garbage) {
-        log::warn!("the link: {garbage}");
+        log::warn!("the link: {garbage}; not acted on (are sluiced and sluice-dataplane of the same version?)");
         if let (Some(refused), Some(from)) = (self.assembler.garbage(), self.link.unasked()) {
             self.refuse(from, &refused);
         }

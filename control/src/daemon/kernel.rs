@@ -296,7 +296,7 @@ impl Watch {
                         KernelAddress { interface: *interface, address: *address, length: *length, ours: added };
                     self.addresses.insert(known);
                 }
-                Err(error) => problems.push(format!("Address {address}/{length} could not be added: {error}.")),
+                Err(error) => problems.push(format!("Address {address}/{length} could not be added: {error}; sluiced needs CAP_NET_ADMIN, and the address must be free.")),
             }
         }
         problems
@@ -317,7 +317,10 @@ impl Watch {
                 Ok(()) => log::info!("address {} removed from interface {}", known.address, known.interface),
                 Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {}
                 Err(error) => {
-                    problems.push(format!("Address {} could not be removed: {error}.", known.address));
+                    problems.push(format!(
+                        "Address {} could not be removed: {error}; `ip addr del` does so by hand.",
+                        known.address
+                    ));
                     continue;
                 }
             }

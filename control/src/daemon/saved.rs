@@ -74,7 +74,8 @@ impl Saved {
         if let Err(error) = fs::remove_file(self.path("running.toml"))
             && error.kind() != io::ErrorKind::NotFound
         {
-            log::warn!("{} can't be removed: {error}", self.path("running.toml").display());
+            let file = self.path("running.toml");
+            log::warn!("{} can't be removed: {error}; remove it, or a restart of sluiced may go by it", file.display());
         }
     }
 
@@ -91,11 +92,15 @@ impl Saved {
                     if name == "running-next.toml"
                         && let Err(error) = self.confirm()
                     {
-                        log::warn!("the running table can't be saved: {error}");
+                        log::warn!(
+                            "the running table can't be saved: {error}; a restart of sluiced would load its file instead"
+                        );
                     }
                     return Some(services);
                 }
-                Err(error) => log::warn!("saved running table not used: {error}"),
+                Err(error) => {
+                    log::warn!("the saved running table is not used: {error}; the services file counts instead")
+                }
             }
         }
         None

@@ -106,7 +106,9 @@ impl Server {
             let stream = match self.listener.accept().await {
                 Ok((stream, _)) => stream,
                 Err(error) => {
-                    log::warn!("a client could not be accepted: {error}");
+                    log::warn!(
+                        "a client could not be accepted: {error}; trying again (too many open files: raise LimitNOFILE)"
+                    );
                     sleep(Duration::from_millis(100)).await;
                     continue;
                 }

@@ -307,7 +307,9 @@ impl Attached {
         for _ in 0..link::ring::SLOTS {
             match self.link.receive() {
                 Some(Ok((sequence, reply))) => self.pass_on(sequence, reply, wanted),
-                Some(Err(garbage)) => log::warn!("the dataplane sent what is not a reply: {garbage}"),
+                Some(Err(garbage)) => log::warn!(
+                    "the dataplane sent what is not a reply: {garbage}; are sluiced and sluice-dataplane of the same version?"
+                ),
                 None => return,
             }
         }
