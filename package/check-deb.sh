@@ -20,7 +20,8 @@ mkdir -p "$target/image"
 base=$target/image/$suite.tar root=$target/image/installed
 end() {
     umount -l "$root/proc" "$root/dev" "$root/sys" 2>/dev/null || true
-    rm -rf "$root"
+    # Never through a mount into this machine's own /dev.
+    if ! grep -q " $root/" /proc/mounts; then rm -rf --one-file-system "$root"; fi
 }
 trap end EXIT
 if [ ! -e "$base" ]; then
@@ -41,6 +42,8 @@ chmod 755 "$root/usr/sbin/policy-rc.d"
 cp "$target"/debian/*.deb "$root/root/"
 for place in proc sys; do mount --bind "/$place" "$root/$place"; done
 mount --rbind /dev "$root/dev"
+# Else what is unmounted there goes here too.
+mount --make-rslave "$root/dev"
 within() { chroot "$root" env DEBIAN_FRONTEND=noninteractive "$@"; }
 
 within apt-get update -qq

@@ -20,10 +20,10 @@ fail() { echo "package/image.sh: $*" >&2; exit 1; }
 for tool in buildah debootstrap; do
     command -v $tool >/dev/null || fail "$tool is not installed: run ./setup.sh image"
 done
-export STORAGE_DRIVER=vfs BUILDAH_ISOLATION=chroot
+export BUILDAH_ISOLATION=chroot
 # Its own store, so that all of it can go in the end.
 store=$work/store
-buildah() { command buildah --root "$store" --runroot "$work/run" "$@"; }
+buildah() { command buildah --storage-driver vfs --root "$store" --runroot "$work/run" "$@"; }
 
 mirror=$(grep -rhoE 'https?://[^ ]*/debian/? *$|https?://[^ ]*/debian/? ' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null |
     head -n 1 | tr -d ' ' || true)
@@ -32,11 +32,16 @@ mkdir -p "$work"
 container=
 end() {
     if [ -n "$container" ]; then
-        for place in tmp dev/shm dev proc sys run/netns; do
+        for place in tmp dev proc sys; do
             umount -l "$root/$place" 2>/dev/null || true
         done
+        buildah umount "$container" >/dev/null || true
+        buildah rm "$container" >/dev/null || true
     fi
-    rm -rf "$store" "$work/run" "$work/context" "$work/bin"
+    # Never through a mount into this machine's own /tmp or /dev.
+    if ! grep -q " $store" /proc/mounts; then
+        rm -rf --one-file-system "$store" "$work/run" "$work/context" "$work/bin"
+    fi
 }
 trap end EXIT
 
@@ -80,7 +85,7 @@ buildah rm "$seed" >/dev/null
 
 # What git knows, so that nothing that lies about gets into the image.
 rm -rf "$work/context" && mkdir -p "$work/context"
-git ls-files -z package conf | xargs -0 cp --parents -t "$work/context"
+git ls-files -z package conf | xargs -0 cp -d --parents -t "$work/context"
 cp Dockerfile .dockerignore "$work/context"
 buildah bud --quiet --format docker --build-arg "BUILDER=localhost/builder:$suite" --build-arg "RUNTIME=localhost/base:$suite" \
     --tag "$image" "$work/context" >/dev/null
@@ -92,6 +97,8 @@ root=$(buildah mount "$container")
 buildah run "$container" -- sluice --version
 for place in tmp dev proc sys; do
     mount --rbind "/$place" "$root/$place"
+    # Else what is unmounted there goes here too.
+    mount --make-rslave "$root/$place"
 done
 rm -rf "$work/bin" && mkdir -p "$work/bin"
 for program in sluice-dataplane sluiced sluice; do
