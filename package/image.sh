@@ -83,10 +83,9 @@ buildah add -q "$seed" "$work/bin" /out >/dev/null
 buildah commit -q "$seed" "localhost/builder:$suite" >/dev/null
 buildah rm "$seed" >/dev/null
 
-# What git knows, so that nothing that lies about gets into the image.
+# What the Dockerfile takes where nothing is to be built.
 rm -rf "$work/context" && mkdir -p "$work/context"
-git ls-files -z package conf | xargs -0 cp -d --parents -t "$work/context"
-cp Dockerfile .dockerignore "$work/context"
+cp -a Dockerfile .dockerignore conf package "$work/context"
 buildah bud --quiet --format docker --build-arg "BUILDER=localhost/builder:$suite" --build-arg "RUNTIME=localhost/base:$suite" \
     --tag "$image" "$work/context" >/dev/null
 echo "built $image: $(buildah images --format '{{.Size}}' "$image")"
