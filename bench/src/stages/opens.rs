@@ -5,11 +5,13 @@ use super::measure::Pattern;
 use super::memory::Memory;
 use super::report::{Figure, OpenFigures};
 use super::rig::{self, Recycler, Rig, WAN};
-use dataplane::pipeline::Origin;
+use dataplane::pipeline::{Origin, Pipeline};
 use rte_rs::cycles::tsc;
 use rte_rs::{Burst, Mempool};
 
 const MILLION: u32 = 1_000_000;
+/// Later than any timeout of a UDP connection, in milliseconds.
+const AN_HOUR: u64 = 3_600_000;
 /// Timers that a round of the worker looks at.
 const TIMERS: usize = 64;
 
@@ -53,26 +55,46 @@ pub(super) fn measure_all(memory: &Memory, pool: &Mempool, runs: u16) -> Result<
         eprintln!("skipped: new connections: {}", memory.lacking_for(MILLION));
         return Ok(Vec::new());
     }
-    let (mut fills, mut lives) = (Vec::new(), Vec::new());
+    let (mut fills, mut ends, mut worst, mut lives) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..runs {
-        fills.push(fill(pool)?);
+        let (opened, (ended, longest)) = fill_and_expire(pool)?;
+        fills.push(opened);
+        ends.push(ended);
+        worst.push(longest);
         lives.push(live_and_die(pool)?);
     }
     let figures = |name, runs: &mut [f64]| OpenFigures { name, connections: MILLION, cycles: Figure::of(runs) };
     Ok(vec![
         figures("UDP: first packet of a connection, from none to a million", &mut fills),
+        figures("expiry of a million connections that are due at once, each", &mut ends),
+        figures("the longest round of the worker meanwhile", &mut worst),
         figures("TCP: open, two packets, close, expiry", &mut lives),
     ])
 }
 
-/// A million datagrams, each of a new flow.
-fn fill(pool: &Mempool) -> Result<f64, String> {
+/// Cycles for each that expires, and of the longest round, as the worker has them.
+fn expire(pipeline: &mut Pipeline) -> (f64, f64) {
+    let (mut total, mut longest) = (0, 0);
+    while !pipeline.connections().is_empty() {
+        let begin = tsc();
+        pipeline.expire(TIMERS);
+        let round = tsc().wrapping_sub(begin);
+        total += round;
+        longest = longest.max(round);
+    }
+    (total as f64 / f64::from(MILLION), longest as f64)
+}
+
+/// A million datagrams, each of a new flow; then all their connections expire.
+fn fill_and_expire(pool: &Mempool) -> Result<(f64, (f64, f64)), String> {
     let mut opening = Opening::new("udp", pool)?;
     let datagram = Pattern::new(&flows::frame(0, false, None), false, false);
     for first in (0..MILLION).step_by(Burst::CAPACITY) {
         opening.round(&datagram, first)?;
     }
-    Ok(opening.cycles as f64 / f64::from(MILLION))
+    let opened = opening.cycles as f64 / f64::from(MILLION);
+    opening.rig.pipeline.set_time(AN_HOUR);
+    Ok((opened, expire(&mut opening.rig.pipeline)))
 }
 
 /// A million connections, one generation of 32 after the other; those closed expire after a while.
