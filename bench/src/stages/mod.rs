@@ -57,17 +57,17 @@ pub struct StagesArguments {
 pub fn run(arguments: &StagesArguments) -> Result<(), String> {
     let memory = memory::start()?;
     let pool = rig::frame_pool()?;
+    let all = !arguments.hits_only;
+    let hits = hits(arguments, &memory, &pool)?;
+    let (opens, expiry) = if all { opens::measure_all(&memory, &pool, arguments.runs)? } else { Default::default() };
     let report = Report {
         calibration_cycles: calibration::cycles_a_step(5),
         hugepages: memory.hugepages,
-        hits: hits(arguments, &memory, &pool)?,
-        opens: if arguments.hits_only { Vec::new() } else { opens::measure_all(&memory, &pool, arguments.runs)? },
-        misses: if arguments.hits_only { Vec::new() } else { miss::measure_all(&pool, arguments.runs)? },
-        reference: if arguments.hits_only {
-            Vec::new()
-        } else {
-            reference::measure_all(&arguments.flows, arguments.runs)?
-        },
+        hits,
+        opens,
+        expiry,
+        misses: if all { miss::measure_all(&pool, arguments.runs)? } else { Vec::new() },
+        reference: if all { reference::measure_all(&arguments.flows, arguments.runs) } else { Vec::new() },
         bytes_a_connection: memory::bytes_a_connection()?,
     };
     report.print(arguments.json.as_deref())

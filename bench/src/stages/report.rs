@@ -40,7 +40,6 @@ pub struct StageFigures {
     /// Real servers.
     pub reals: u16,
     /// As a whole.
-    #[serde(flatten)]
     pub cycles: Figure,
     /// By stage, each with its name; `round` is what a worker does once a round, with bursts of 32.
     pub stages: Vec<(String, Figure)>,
@@ -54,7 +53,6 @@ pub struct OpenFigures {
     /// Connections at the end.
     pub connections: u32,
     /// For each connection.
-    #[serde(flatten)]
     pub cycles: Figure,
 }
 
@@ -63,8 +61,9 @@ pub struct OpenFigures {
 pub struct TableFigures {
     /// What, where.
     pub name: String,
+    /// How many services there are; 0 where it is about connections.
+    pub services: u32,
     /// For each look-up.
-    #[serde(flatten)]
     pub cycles: Figure,
 }
 
@@ -79,6 +78,8 @@ pub struct Report {
     pub hits: Vec<StageFigures>,
     /// New connections.
     pub opens: Vec<OpenFigures>,
+    /// A million connections that are due at once.
+    pub expiry: Vec<OpenFigures>,
     /// Service look-ups of packets without a connection, one after the other.
     pub misses: Vec<TableFigures>,
     /// The same connections found by DPDK's hash table, in bursts.
@@ -119,7 +120,7 @@ impl Report {
                 stages.collect::<Vec<_>>().join(", ")
             );
         }
-        for row in &self.opens {
+        for row in self.opens.iter().chain(&self.expiry) {
             let Figure { median, least, most } = row.cycles;
             println!("{}, {} connections: {median:.0} cycles ({least:.0}-{most:.0})", row.name, row.connections);
         }
