@@ -16,6 +16,8 @@ use lab::{Hugepages, Lab, LabError, Result};
 
 /// Memory of the demo's dataplane, MiB.
 const MEMORY_MIB: u64 = 512;
+/// Where the director serves its page, within its namespace.
+const HTTP: &str = "127.0.0.1:9106";
 /// The whole run, build aside.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
@@ -90,6 +92,8 @@ fn show(lab: &mut Lab, no_huge: bool) -> Result<bool> {
     machine.memory = if no_huge { Hugepages::not_wanted() } else { lab.obtain_hugepages(MEMORY_MIB)? };
     machine.memory_mib = MEMORY_MIB;
     machine.idle = "pause".into();
+    // The last of its tables is [control].
+    machine.more = format!("http = \"{HTTP}\"");
     println!("Memory: {}\n", machine.memory);
     lab.start_director(&machine.to_string(), lab::PAPER_SERVICES)?;
     let shares = shares::show(lab)?;
@@ -134,6 +138,8 @@ fn how_to_look_around(lab: &Lab) -> Result<()> {
     println!("Everything is still running. To look around:");
     println!("  ip netns exec {name}-client curl http://{}/", lab::NAT_VIP);
     println!("  {} --socket {}/control.sock status", beside("sluice")?.display(), folder.display());
+    println!("  {} --socket {}/control.sock top", beside("sluice")?.display(), folder.display());
+    println!("  ip netns exec {name}-director curl http://{HTTP}/metrics");
     println!("  ip netns exec {name}-segment tcpdump -ni lan0");
     println!("  {}/*.log, sluice.toml, services.toml", folder.display());
     println!("To end and remove it: make demo-end");

@@ -1,0 +1,196 @@
+//! The page in a real browser: headless Chromium, driven by its driver (Debian's packages chromium and chromium-driver).
+
+mod support;
+
+use fantoccini::{Client, ClientBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use support::http::free_address;
+use support::{FakeDataplane, PATIENCE, Site, eventually};
+
+/// A browser with one window; ended when dropped.
+struct Browser {
+    driver: Child,
+    client: Client,
+}
+
+impl Browser {
+    async fn open(site: &Site) -> Self {
+        let address = free_address();
+        let log = std::fs::File::create(site.path("driver.log")).expect("a log");
+        let driver = Command::new("chromedriver")
+            .arg(format!("--port={}", address.port()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("chromedriver of Debian's package chromium-driver: ./setup.sh installs it");
+        let mut browser = Self { driver, client: connect(address, site).await };
+        assert!(browser.driver.try_wait().expect("its status").is_none(), "chromedriver ended");
+        browser
+    }
+
+    async fn run(&self, script: &str) -> Value {
+        self.client.execute(&format!("return ({script});"), Vec::new()).await.expect(script)
+    }
+
+    /// The text of the page, as it is seen.
+    async fn text(&self) -> String {
+        self.run("document.body.innerText").await.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Waits until this is on the page.
+    async fn shows(&self, part: &str) -> String {
+        let since = Instant::now();
+        loop {
+            let text = self.text().await;
+            if text.contains(part) {
+                return text;
+            }
+            assert!(since.elapsed() < PATIENCE, "{part:?} is not on the page:\n{text}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // The driver takes its browser along when it is asked to end.
+        let _ = Command::new("kill").arg(self.driver.id().to_string()).status();
+        let _ = self.driver.wait();
+    }
+}
+
+async fn connect(driver: SocketAddr, site: &Site) -> Client {
+    eventually("chromedriver listens", || TcpStream::connect(driver).ok());
+    let flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-dev-shm-usage",
+        "--window-size=1360,900",
+    ];
+    let mut arguments: Vec<String> = flags.into_iter().map(str::to_owned).collect();
+    arguments.push(format!("--user-data-dir={}", site.path("profile").display()));
+    let options = json!({"goog:chromeOptions": {"args": arguments}, "goog:loggingPrefs": {"browser": "ALL"}});
+    let Value::Object(capabilities) = options else { unreachable!("an object") };
+    let mut builder = ClientBuilder::new(HttpConnector::new());
+    builder.capabilities(capabilities);
+    builder.connect(&format!("http://{driver}")).await.expect("a browser")
+}
+
+/// One browser for all of it: its start takes most of the time.
+#[tokio::test]
+async fn the_page_shows_the_director_live_and_outlives_dataplane_and_sluiced() {
+    let mut site = Site::new();
+    let address = site.serve_http("");
+    let dataplane = FakeDataplane::start(&site.link());
+    let sluiced = site.start();
+    site.connected();
+    let browser = Browser::open(&site).await;
+    browser.client.goto(&format!("http://{address}/")).await.expect("the page");
+
+    // All of it is there.
+    let text = browser.shows("Forwarding, up").await;
+    for part in ["web", "tcp 202.103.106.5:80", "172.16.0.3:8000", "serving", "2 of 2", "dns", "no reals", "main"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    fits_every_width(&browser).await;
+    keyboard_and_markup(&browser).await;
+    nothing_was_refused(&browser).await;
+
+    // A change shows without reloading.
+    site.ask(r#"{"command":"real_drain","service":"web","address":"172.16.0.3:8000"}"#);
+    let text = browser.shows("draining").await;
+    assert!(text.contains("1 of 2"), "{text}");
+    eventually_charts(&browser).await;
+
+    // The dataplane ends, and another begins.
+    drop(dataplane);
+    let text = browser.shows("Dataplane gone since").await;
+    assert!(text.contains("The dataplane is not running, so nothing is forwarded."), "{text}");
+    let _dataplane = FakeDataplane::start(&site.link());
+    let text = browser.shows("Forwarding, up").await;
+    assert!(text.contains("draining") && !text.contains("not running"), "{text}");
+
+    // So does sluiced.
+    sluiced.kill();
+    browser.shows("sluiced does not answer").await;
+    let _sluiced = site.start();
+    browser.shows("Forwarding, up").await;
+
+    // What is typed filters.
+    browser.run("(() => { const f = document.getElementById('filter'); f.value = 'dns'; f.dispatchEvent(new Event('input')); })()").await;
+    eventually_without(&browser, "172.16.0.2:80").await;
+}
+
+/// Nothing sticks out on a telephone, a tablet, a desk.
+async fn fits_every_width(browser: &Browser) {
+    for (width, height) in [(500, 900), (800, 900), (1360, 900)] {
+        browser.client.set_window_size(width, height).await.expect("resized");
+        let overflow = browser.run("document.documentElement.scrollWidth - document.documentElement.clientWidth").await;
+        assert_eq!(overflow, 0, "at {width} pixels");
+    }
+}
+
+/// What those need who do not use a mouse, or do not see.
+async fn keyboard_and_markup(browser: &Browser) {
+    let fold = "document.querySelector('button.fold')";
+    assert_eq!(browser.run(&format!("{fold}.getAttribute('aria-expanded')")).await, "true");
+    browser.run(&format!("{fold}.focus()")).await;
+    assert_eq!(browser.run("document.activeElement.textContent").await, "web");
+    browser.run("document.activeElement.click()").await;
+    assert_eq!(browser.run(&format!("{fold}.getAttribute('aria-expanded')")).await, "false");
+    eventually_without(browser, "172.16.0.3:8000").await;
+    browser.run("document.activeElement.click()").await;
+    browser.shows("172.16.0.3:8000").await;
+    for (what, selector) in [
+        ("a heading cell without scope", "th:not([scope])"),
+        ("a chart without a label", "svg:not([aria-label])"),
+        ("an input without a label", "input:not(label input)"),
+        ("a bar without a label", "progress:not([aria-label])"),
+    ] {
+        let count = browser.run(&format!("document.querySelectorAll({selector:?}).length")).await;
+        assert_eq!(count, 0, "{what}");
+    }
+    // A state is told by its word, beside its colour.
+    let states = "[...document.querySelectorAll('.state')].every((state) => state.textContent.trim().length > 2)";
+    assert_eq!(browser.run(states).await, true);
+}
+
+/// The policy allows all that the page does, and no more: what is put in as text stays text.
+async fn nothing_was_refused(browser: &Browser) {
+    let script = "(() => { window.ran = false; const place = document.createElement('p'); document.body.append(place); \
+                  place.innerHTML = '<img src=x onerror=\"window.ran = true\">'; return true; })()";
+    browser.run(script).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(browser.run("window.ran").await, false, "an inline script was run");
+    let styled = "getComputedStyle(document.querySelector('main')).display";
+    assert_eq!(browser.run(styled).await, "grid", "the style sheet was refused");
+}
+
+/// The history has come, and is drawn.
+async fn eventually_charts(browser: &Browser) {
+    let since = Instant::now();
+    let drawn = "document.querySelector('#c-new path.line')?.getAttribute('d').length ?? 0";
+    while browser.run(drawn).await.as_u64() == Some(0) {
+        assert!(since.elapsed() < PATIENCE, "no line in the chart");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn eventually_without(browser: &Browser, part: &str) {
+    let since = Instant::now();
+    while browser.text().await.contains(part) {
+        assert!(since.elapsed() < PATIENCE, "{part:?} is still on the page");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
