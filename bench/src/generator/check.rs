@@ -4,7 +4,7 @@
 //! sent, does what the method does, and compares all bytes.
 
 use super::flows;
-use super::frame::{Frames, Packet, field, stream_and_step};
+use super::frame::{Frames, Mark, Packet, field};
 use super::memory::{Memory, Sequel};
 use super::plan::{Kind, Method, Network, Side, Stream};
 use serde::{Deserialize, Serialize};
@@ -67,7 +67,7 @@ struct Seen<'a> {
 }
 
 impl Checker {
-    pub(super) fn new(number: usize, stream: &Stream, network: &Network) -> Self {
+    pub(super) fn new(run: u16, number: usize, stream: &Stream, network: &Network) -> Self {
         Self {
             first: stream.first,
             flows: stream.flows,
@@ -75,7 +75,7 @@ impl Checker {
             kind: stream.kind.clone(),
             method: stream.method,
             to: stream.to,
-            frames: Frames::new(number, stream, network),
+            frames: Frames::new(run, number, stream, network),
             scratch: Vec::new(),
         }
     }
@@ -148,7 +148,7 @@ impl Checker {
 
     /// Compares all bytes with those that were sent, altered as the method does.
     fn compare(&mut self, seen: &Seen<'_>, network: &Network, flow: u64, real: usize) -> Result<(), Fault> {
-        let (_, step) = stream_and_step(seen.packet.identification()).ok_or(Fault::Altered)?;
+        let step = Mark::of(seen.packet.identification()).ok_or(Fault::Altered)?.step;
         let packet = Packet {
             flow: self.first + flow,
             step,

@@ -254,3 +254,16 @@ fn the_example_says_what_was_wrong_with_which_packet() {
     let example = outcome.example.unwrap();
     assert!(example.starts_with("WrongMac: ") && example.contains("172.16.0."), "{example}");
 }
+
+#[test]
+fn a_frame_of_an_earlier_run_is_not_one_of_this() {
+    // Another run's number in the identification, checksum right: it neither counts nor is it a fault.
+    let outcome = check(nat(), |frames| {
+        let mut packet = Ipv4::parse(frames[4][14..].to_vec()).unwrap();
+        packet.set_identification(packet.identification() ^ 1 << 7);
+        packet.fill_checksum();
+        let bytes = packet.into_inner();
+        frames[4][14..].copy_from_slice(&bytes);
+    });
+    assert_eq!((outcome.total().lost(), faults(&outcome), outcome.checked), (1, vec![], PACKETS as u64 - 1));
+}

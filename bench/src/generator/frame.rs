@@ -31,8 +31,12 @@ pub(super) mod field {
 
 /// Sizes in the order in which they come: 7 of 60, 4 of 590, 1 of 1514 bytes.
 const IMIX: [u16; 12] = [60, 590, 60, 60, 590, 60, 1514, 60, 590, 60, 60, 590];
-/// The frames' identification says in its first bits that they are ours, then the number of their stream, then the step.
-const IDENTIFICATION: u16 = 0x5c00;
+/// The frames' identification: in its first four bits that they are ours, then five of the run's number, three of the
+/// stream's, and, in the last two, the step.
+const IDENTIFICATION: u16 = 0x5000;
+const RUN_SHIFT: u32 = 7;
+/// Runs that are told apart.
+pub(super) const RUNS: u16 = 32;
 const TTL: u8 = 64;
 const FILLER: u8 = b'x';
 /// Flags of the four packets of a life.
@@ -54,10 +58,27 @@ pub(super) struct Packet {
     pub(super) real: Option<Real>,
 }
 
-/// The number of the stream that a frame is of, and the step, by its identification.
-#[inline]
-pub(super) fn stream_and_step(identification: u16) -> Option<(usize, u16)> {
-    (identification & 0xff80 == IDENTIFICATION).then_some((usize::from(identification >> 4 & 7), identification & 3))
+/// Where a frame belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// The run, modulo [`RUNS`].
+    pub(super) run: u16,
+    /// The stream's number in the run.
+    pub(super) stream: usize,
+    /// Which packet of its life it is.
+    pub(super) step: u16,
+}
+
+impl Mark {
+    /// What an identification says; `None` if the packet is not ours.
+    #[inline]
+    pub(super) fn of(identification: u16) -> Option<Self> {
+        (identification & 0xf000 == IDENTIFICATION).then_some(Self {
+            run: identification >> RUN_SHIFT & (RUNS - 1),
+            stream: usize::from(identification >> 4 & 7),
+            step: identification & 3,
+        })
+    }
 }
 
 /// The frames of one stream.
@@ -81,14 +102,15 @@ struct Template {
 }
 
 impl Frames {
-    /// Those of the stream with this number.
-    pub(super) fn new(number: usize, stream: &Stream, network: &Network) -> Self {
+    /// Those of the stream with this number, in the run with that number.
+    pub(super) fn new(run: u16, number: usize, stream: &Stream, network: &Network) -> Self {
+        let mark = (run % RUNS) << RUN_SHIFT | (number as u16) << 4;
         let sizes = match &stream.size {
             Size::Fixed(size) => std::slice::from_ref(size),
             Size::Imix => &IMIX,
         };
         let templates =
-            sizes.iter().map(|&size| Template::new(number, stream, network, size.min(largest(stream)))).collect();
+            sizes.iter().map(|&size| Template::new(mark, stream, network, size.min(largest(stream)))).collect();
         let tcp = matches!(stream.kind, Kind::Tcp | Kind::Syn | Kind::Life);
         Self { templates, next: 0, side: stream.side, tcp, life: stream.kind == Kind::Life }
     }
@@ -181,7 +203,7 @@ fn words(value: u64) -> u32 {
 }
 
 impl Template {
-    fn new(number: usize, stream: &Stream, network: &Network, size: u16) -> Self {
+    fn new(mark: u16, stream: &Stream, network: &Network, size: u16) -> Self {
         let nowhere = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
         let (source_mac, destination_mac, to) = match stream.side {
             Side::Client => (network.router_mac, network.director_wan_mac, stream.to),
@@ -193,7 +215,7 @@ impl Template {
         let ip = ipv4::Header {
             tos: 0,
             total_len: packet_len,
-            identification: IDENTIFICATION | (number as u16) << 4,
+            identification: IDENTIFICATION | mark,
             flags_and_offset: ipv4::DONT_FRAGMENT,
             ttl: TTL,
             protocol: if tcp { ipv4::protocol::TCP } else { ipv4::protocol::UDP },

@@ -8,7 +8,7 @@ use rte_rs::{Burst, EthPort, Mempool, MempoolOptions, PortError, PortOptions, St
 use std::time::{Duration, Instant};
 
 /// After so long without a packet none is expected any more.
-const QUIET: Duration = Duration::from_millis(50);
+const QUIET: Duration = Duration::from_millis(100);
 /// The same in a run in which nothing is to be lost, whatever else the machine does.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Nothing is waited for longer after the last packet was sent.

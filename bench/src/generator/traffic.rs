@@ -2,7 +2,7 @@
 
 use super::check::{Checker, Fault};
 use super::flows::Order;
-use super::frame::{Frames, Packet, stream_and_step};
+use super::frame::{Frames, Mark, Packet, RUNS};
 use super::memory::Memory;
 use super::outcome::{Count, Outcome, Times};
 use super::plan::{Kind, Method, Network, Run, Side, Stream, Verify};
@@ -12,7 +12,10 @@ use std::collections::HashMap;
 
 /// What is remembered of flows from one run to the next, by the first flow, their number, and who sends.
 #[derive(Debug, Default)]
-pub(super) struct Memories(HashMap<(u64, u64, bool), Memory>);
+pub(super) struct Memories {
+    of_flows: HashMap<(u64, u64, bool), Memory>,
+    runs: u16,
+}
 
 /// One stream of a run.
 struct Sender {
@@ -43,22 +46,24 @@ pub(super) struct Traffic<'a> {
     /// The next packet's number.
     sequence: u64,
     bursts: usize,
+    /// The run's number, modulo [`RUNS`].
+    run: u16,
 }
 
 impl Memories {
     /// Forgets all.
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.of_flows.clear();
     }
 
     fn take(&mut self, stream: &Stream) -> Memory {
         let key = |side| (stream.first, stream.flows, side == Side::Real);
         if stream.side == Side::Real {
             // Which real replies is known from what the clients sent; the order of the replies is their own.
-            let known = self.0.get(&key(Side::Client));
+            let known = self.of_flows.get(&key(Side::Client));
             return known.map_or_else(|| Memory::new(stream.flows), Memory::reals_only);
         }
-        self.0.remove(&key(stream.side)).unwrap_or_else(|| Memory::new(stream.flows))
+        self.of_flows.remove(&key(stream.side)).unwrap_or_else(|| Memory::new(stream.flows))
     }
 }
 
@@ -73,6 +78,7 @@ impl<'a> Traffic<'a> {
         memories: &mut Memories,
         sequence: u64,
     ) -> Result<Self, std::io::Error> {
+        memories.runs = (memories.runs + 1) % RUNS;
         let mut streams = Vec::new();
         let mut stray = None;
         for (number, stream) in run.streams.iter().enumerate() {
@@ -84,13 +90,13 @@ impl<'a> Traffic<'a> {
                 stray = Some(number);
             }
             streams.push(Sender {
-                frames: Frames::new(number, stream, network),
+                frames: Frames::new(memories.runs, number, stream, network),
                 order: Order::new(stream),
                 first: stream.first,
                 side: stream.side,
                 capture,
                 memory: memories.take(stream),
-                checker: Checker::new(number, stream, network),
+                checker: Checker::new(memories.runs, number, stream, network),
                 count: Count::default(),
             });
         }
@@ -107,6 +113,7 @@ impl<'a> Traffic<'a> {
             times: if run.latency { Times::new() } else { None },
             sequence,
             bursts: 0,
+            run: memories.runs,
         })
     }
 
@@ -159,7 +166,12 @@ impl<'a> Traffic<'a> {
         let now = tsc();
         for (place, mbuf) in burst.iter().enumerate() {
             let frame = mbuf.data();
-            match stream_of(frame).filter(|&number| number < self.streams.len()).or(self.stray) {
+            let mark = mark_of(frame).filter(|mark| mark.stream < self.streams.len());
+            if mark.is_some_and(|mark| mark.run != self.run) && self.stray.is_none() {
+                // It was still on its way when an earlier run ended, which has counted it as lost.
+                continue;
+            }
+            match mark.map(|mark| mark.stream).or(self.stray) {
                 Some(number) => {
                     if let Some(stream) = self.streams.get_mut(number) {
                         stream.count.received += 1;
@@ -215,7 +227,7 @@ impl<'a> Traffic<'a> {
         let mut outcome = self.outcome;
         for (key, stream) in self.keys.into_iter().zip(self.streams) {
             outcome.streams.push(stream.count);
-            memories.0.insert(key, stream.memory);
+            memories.of_flows.insert(key, stream.memory);
         }
         outcome.latency = self.times.map(Times::latency);
         (outcome, self.sequence)
@@ -240,13 +252,13 @@ fn pattern(shares: &[u32]) -> Vec<usize> {
     turns
 }
 
-/// The stream that a frame says it is of; within a tunnel the inner packet says it.
+/// Where a frame says that it belongs; within a tunnel the inner packet says it.
 #[inline]
-fn stream_of(frame: &[u8]) -> Option<usize> {
+fn mark_of(frame: &[u8]) -> Option<Mark> {
     const IPIP: u8 = 4;
     let head = frame.first_chunk::<40>()?;
     let identification = if head[23] == IPIP { [head[38], head[39]] } else { [head[18], head[19]] };
-    stream_and_step(u16::from_be_bytes(identification)).map(|(number, _)| number)
+    Mark::of(u16::from_be_bytes(identification))
 }
 
 /// The time stamp of a UDP packet.
