@@ -6,6 +6,7 @@ use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use support::http::free_address;
@@ -23,6 +24,7 @@ impl Browser {
         let log = std::fs::File::create(site.path("driver.log")).expect("a log");
         let driver = Command::new("chromedriver")
             .arg(format!("--port={}", address.port()))
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -58,8 +60,8 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The driver takes its browser along when it is asked to end.
-        let _ = Command::new("kill").arg(self.driver.id().to_string()).status();
+        // The driver leaves its browser behind: both are of one process group, which is the driver's own.
+        let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", self.driver.id())]).status();
         let _ = self.driver.wait();
     }
 }
