@@ -24,7 +24,7 @@ impl Dump {
             let words: Vec<&str> = line.split_whitespace().collect();
             match words[..] {
                 ["Prot", ..] => statistics = line.contains("Conns"),
-                [protocol @ ("TCP" | "UDP" | "IP"), expires, state, client, service, real] if expires.contains(':') => {
+                [protocol @ ("TCP" | "UDP" | "IP"), expires, state, client, service, real] if real.contains(':') => {
                     let row = format!("{} {client} {service} {real} {state}", protocol.to_lowercase());
                     dump.connections.insert(row, seconds(expires));
                 }

@@ -19,8 +19,8 @@
 //! A line with `wan` or `lan` is a frame that comes in on that side, in the grammar of tests/frame/mod.rs; `xN` stands
 //! for N of them, in which a number with a `+` behind it counts up. `sleep` has seconds, `set` a setting by the
 //! reference's name of it, `dump` compares connections, counts and statistics. Each event has its moment, the same for
-//! both: a frame takes 10 ms, a command 100 ms, a dump 4 s. `kernel:` or `malformed:` before an event says what
-//! Sluice does where that is not what the reference does, see [`Tolerance`].
+//! both: a frame takes 10 ms, a command 100 ms, a dump 4 s. `kernel:`, `malformed:` or `helper:` before an event says
+//! what Sluice does where that is not what the reference does, see [`Tolerance`].
 
 use crate::frame::{self, Ends};
 use config::Machine;
@@ -85,6 +85,8 @@ pub(crate) enum Tolerance {
     Kernel,
     /// `malformed:` Sluice drops packets whose TCP or UDP header cannot be right; the reference reads only the ports.
     Malformed,
+    /// `helper:` a helper of Sluice has read what the reference's has not, and the packet goes on accordingly.
+    Helper,
 }
 
 #[derive(Clone, Debug)]
@@ -149,13 +151,14 @@ pub(crate) fn events(text: &str, machine: &Machine) -> Result<Vec<Event>, String
 
 impl Tolerance {
     /// The written list.
-    pub(crate) const ALL: [Self; 2] = [Self::Kernel, Self::Malformed];
+    pub(crate) const ALL: [Self; 3] = [Self::Kernel, Self::Malformed, Self::Helper];
 
     /// What stands before an event, with a colon.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Kernel => "kernel",
             Self::Malformed => "malformed",
+            Self::Helper => "helper",
         }
     }
 }
