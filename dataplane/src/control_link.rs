@@ -4,6 +4,7 @@
 use crate::connection::{Expected, Templates};
 use crate::explain::{Explained, WorkerView, explain, with_choice};
 use crate::publisher::Publisher;
+use crate::sweeper::Sweeper;
 use crate::worker::{Mailbox, NeighborWish, matches};
 use config::Unmatched;
 use link::message::{ConnectionFilter, ConnectionRow, Explanation, Flow, Reply, Request, Table};
@@ -24,8 +25,6 @@ const ENTRIES_A_STEP: usize = 16_384;
 const BUCKETS_A_STEP: usize = 2048;
 /// Steps in which all templates are looked at once, for those whose time is up.
 const SWEEP_STEPS: usize = 1024;
-/// The setting drop_entry: always.
-const ALWAYS: u32 = 3;
 /// Questions that wait; more are taken when these are answered.
 const MAX_JOBS: usize = 64;
 /// Wishes of one worker looked at in one step.
@@ -84,8 +83,7 @@ pub struct ControlLink {
     settling: Option<Settling>,
     jobs: VecDeque<Job>,
     wished: HashMap<NeighborWish, u64>,
-    /// The bucket of templates that was swept last.
-    swept: usize,
+    sweeper: Sweeper,
 }
 
 struct Settling {
@@ -133,7 +131,17 @@ impl ControlLink {
         unmatched: Unmatched,
     ) -> Self {
         let (jobs, wished) = (VecDeque::new(), HashMap::new());
-        Self { link, assembler, publisher, outside, unmatched, settling: None, jobs, wished, swept: 0 }
+        Self {
+            link,
+            assembler,
+            publisher,
+            outside,
+            unmatched,
+            settling: None,
+            jobs,
+            wished,
+            sweeper: Sweeper::default(),
+        }
     }
 
     /// One step; says whether there was something to do. `now` in milliseconds.
@@ -164,15 +172,11 @@ impl ControlLink {
     }
 
     fn sweep_templates(&mut self, now: u64) {
-        let templates = &self.outside.templates;
-        if templates.is_empty() {
-            return;
-        }
-        let thin = self.publisher.tables().services.settings().drop_entry == ALWAYS;
-        for _ in 0..templates.buckets().div_ceil(SWEEP_STEPS) {
-            self.swept = (self.swept + 1) % templates.buckets();
-            templates.sweep(self.swept, now, thin);
-        }
+        let buckets = self.outside.templates.buckets().div_ceil(SWEEP_STEPS);
+        let pressure =
+            (0u16..).map_while(|worker| self.link.worker_counters(worker)).any(|of| of.pressure.value() != 0);
+        let tables = self.publisher.tables();
+        self.sweeper.step(&self.outside.templates, &tables.services, pressure, buckets, now);
     }
 
     fn take(&mut self, received: &Received, now: u64) {

@@ -33,5 +33,6 @@ pub mod service;
 pub mod setup;
 pub mod steer;
 pub mod stopwatch;
+pub mod sweeper;
 pub mod tables;
 pub mod worker;

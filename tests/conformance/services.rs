@@ -49,8 +49,10 @@ impl Table {
         Ok(String::from_utf8_lossy(&out).lines().map(str::to_owned).collect())
     }
 
-    /// Gives a setting a value.
+    /// Gives a setting a value. The reference is under pressure while less than `amemthresh` pages are free; here it is
+    /// the tables that get full.
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let (name, value) = if name == "amemthresh" { ("pressure_percent", "1") } else { (name, value) };
         let mut table: toml::Table = self.memory.services.to_toml().parse().map_err(|error| format!("{error}"))?;
         let value: i64 = value.parse().map_err(|_| format!("{name}={value}: no number"))?;
         let settings = table.entry("settings").or_insert_with(|| toml::Table::new().into()).as_table_mut();

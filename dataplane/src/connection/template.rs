@@ -16,9 +16,15 @@
 //! that saw `controlled` at 0. So a connection that counts keeps its template where it is, and may refer to it by
 //! position alone.
 
+#[path = "template/entry.rs"]
+mod entry;
+
+pub use entry::HELD_AGAIN;
+
 use super::Endpoint;
-use super::shared::{Claimed, Key, Position, SharedTable, VALUE_WORDS, Value, WAYS};
+use super::shared::{Claimed, Key, Position, SharedTable, Value, WAYS};
 use crate::clock::Milliseconds;
+use entry::{Entry, RETIRED_PORT, is_retired, retired};
 use link::counters::Handle;
 use link::directory::RealSlot;
 use link::message::{ConnectionRow, ConnectionState, Template};
@@ -26,11 +32,6 @@ use link::model::{ForwardMethod, Protocol};
 use std::cmp::Reverse;
 use std::net::SocketAddrV4;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-
-/// Milliseconds that a template stays on when its time is up while connections of it are there.
-pub const HELD_AGAIN: u32 = 60_000;
-/// The port of a retired template's ends, as the reference shows it.
-const RETIRED_PORT: u16 = 0xffff;
 
 /// What a template is found by. A group's: no protocol, its number in the place of the service's address, port 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,12 +215,13 @@ impl Templates {
         self.row_of(position as Position, &key, &value, now)
     }
 
-    /// Takes the templates of a bucket out whose time is up; those too that are not assured and have no connection if
-    /// `thin` is set. Reads only, if there is none of them.
-    pub fn sweep(&self, bucket: usize, now: Milliseconds, thin: bool) {
+    /// Takes the templates of a bucket out whose time is up; of those without connections also the ones that `early` names
+    /// by their real and by whether they are assured. Reads only, if there is none of them.
+    pub fn sweep(&self, bucket: usize, now: Milliseconds, early: impl Fn(&TemplateReal, bool) -> bool) {
         let goes = |position, value: &Value| {
-            let ended = !self.run_timer(position, &mut Entry::from_words(value), now);
-            ended || (thin && self.is_idle(position) && !self.is_assured(position))
+            let mut entry = Entry::from_words(value);
+            let ended = !self.run_timer(position, &mut entry, now);
+            ended || (self.is_idle(position) && early(&entry.real, self.is_assured(position)))
         };
         let first = (bucket * WAYS) as Position;
         let Some(seen) = self.table.entries(bucket) else { return };
@@ -340,75 +342,6 @@ impl Templates {
 /// Buckets of seven with four entries, on the whole.
 fn places(capacity: u32) -> usize {
     capacity as usize + capacity as usize / 4 * 3
-}
-
-/// A template, as the words of a value hold it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Entry {
-    real: TemplateReal,
-    deadline: Milliseconds,
-    /// Milliseconds that a new connection gives it.
-    timeout: u32,
-}
-
-impl Entry {
-    fn words(&self) -> Value {
-        let TemplateReal { slot, generation, end, method } = self.real;
-        let mut words = [0; VALUE_WORDS];
-        let real = u64::from(end.address) | u64::from(end.port) << 32 | (method as u64) << 48;
-        words[..4].copy_from_slice(&[
-            u64::from(slot) | u64::from(generation) << 32,
-            real,
-            self.deadline,
-            u64::from(self.timeout),
-        ]);
-        words
-    }
-
-    fn from_words([owner, real, deadline, timeout, ..]: &Value) -> Self {
-        let end = Endpoint { address: *real as u32, port: (real >> 32) as u16 };
-        let method = ForwardMethod::ALL.get((real >> 48) as usize).copied().unwrap_or(ForwardMethod::Direct);
-        let real = TemplateReal { slot: *owner as u32, generation: (owner >> 32) as u32, end, method };
-        Self { real, deadline: *deadline, timeout: *timeout as u32 }
-    }
-
-    /// What the timer did if there were connections until `held_until`: it ran out and was set again while there were.
-    fn run_timer(&mut self, held_until: Milliseconds) {
-        if self.deadline <= held_until {
-            let again = u64::from(HELD_AGAIN);
-            self.deadline += ((held_until - self.deadline) / again + 1) * again;
-            self.timeout = HELD_AGAIN;
-        }
-    }
-}
-
-/// Bits of a key's second word: port 16, protocol 8, kind 2; a retired template's position in the upper half makes its
-/// key unlike any other.
-mod kind {
-    pub(super) const LIVE: u64 = 1 << 24;
-    pub(super) const RETIRED: u64 = 2 << 24;
-}
-
-impl TemplateKey {
-    fn words(&self) -> Key {
-        let protocol = self.protocol.map_or(0, |protocol| u64::from(protocol.number()));
-        let ends = u64::from(self.client) << 32 | u64::from(self.service);
-        [ends, u64::from(self.port) | protocol << 16 | kind::LIVE]
-    }
-
-    fn from_words([ends, rest]: &Key) -> Self {
-        let protocol = Protocol::from_number((rest >> 16) as u8);
-        Self { protocol, client: (ends >> 32) as u32, service: *ends as u32, port: *rest as u16 }
-    }
-}
-
-fn retired([ends, rest]: &Key, position: Position) -> Key {
-    let protocol = rest & 0xff << 16;
-    [*ends, u64::from(RETIRED_PORT) | protocol | kind::RETIRED | u64::from(position) << 32]
-}
-
-fn is_retired([_, rest]: &Key) -> bool {
-    rest & kind::RETIRED != 0
 }
 
 #[cfg(test)]

@@ -110,7 +110,7 @@ fn a_template_whose_real_cannot_be_used_is_retired_with_its_connections() {
     let row = templates.row(old.position as usize, 1_000).unwrap();
     assert_eq!((row.service.port(), row.real.port(), row.expires_in), (0xffff, 0xffff, 9_000));
     templates.release(old.position, 2_000);
-    (0..templates.buckets()).for_each(|bucket| templates.sweep(bucket, 10_000, false));
+    (0..templates.buckets()).for_each(|bucket| templates.sweep(bucket, 10_000, never));
     assert_eq!((templates.len(), counts(&link)), (1, [0, 0, 1, 0]));
 }
 
@@ -161,14 +161,31 @@ fn when_pressed_a_template_that_was_never_served_goes_with_its_last_connection()
     assert_eq!(counts(&link), [0, 1, 0, 0]);
 }
 
+/// For a sweep that takes nothing out before its time.
+fn never(_: &TemplateReal, _: bool) -> bool {
+    false
+}
+
 #[test]
 fn a_sweep_that_thins_out_keeps_what_was_served_or_has_connections() {
     let (templates, _link) = templates(100);
     let [idle, served, held] = [1, 2, 3].map(|client| begin(&templates, client, 0, 0).unwrap().position);
     templates.assure(served);
     [idle, served].into_iter().for_each(|position| templates.release(position, 5));
-    (0..templates.buckets()).for_each(|bucket| templates.sweep(bucket, 10, true));
+    (0..templates.buckets()).for_each(|bucket| templates.sweep(bucket, 10, |_, assured| !assured));
     let left = [idle, served, held].map(|position| templates.row(position as usize, 10).is_some());
+    assert_eq!(left, [false, true, true]);
+}
+
+#[test]
+fn a_sweep_takes_those_of_a_real_whose_connections_are_gone() {
+    let (templates, _link) = templates(100);
+    let [idle, held, other] =
+        [(1, 0), (2, 0), (3, 1)].map(|(client, slot)| begin(&templates, client, slot, 0).unwrap());
+    templates.assure(idle.position);
+    [idle, other].into_iter().for_each(|followed| templates.release(followed.position, 5));
+    (0..templates.buckets()).for_each(|bucket| templates.sweep(bucket, 10, |real, _| real.slot == 0));
+    let left = [idle, held, other].map(|followed| templates.row(followed.position as usize, 10).is_some());
     assert_eq!(left, [false, true, true]);
 }
 
@@ -232,10 +249,10 @@ fn workers_agree_on_the_real_of_each_client() {
         }
         scope.spawn(|| {
             for round in 0..2_000u64 {
-                (0..templates.buckets()).for_each(|bucket| templates.sweep(bucket, round, false));
+                (0..templates.buckets()).for_each(|bucket| templates.sweep(bucket, round, never));
             }
         });
     });
-    (0..templates.buckets()).for_each(|bucket| templates.sweep(bucket, 1_000_000, false));
+    (0..templates.buckets()).for_each(|bucket| templates.sweep(bucket, 1_000_000, never));
     assert_eq!((templates.len(), counts(&link)), (0, [0; 4]));
 }

@@ -48,7 +48,7 @@ struct Sweep {
 }
 
 /// Whether a mode is on.
-const fn is_on(mode: u32, pressure: bool) -> bool {
+pub(crate) const fn is_on(mode: u32, pressure: bool) -> bool {
     mode == ALWAYS || (mode != 0 && pressure)
 }
 

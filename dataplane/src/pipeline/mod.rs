@@ -31,6 +31,7 @@ mod wait;
 
 pub(crate) use admit::FTP_DATA;
 pub use burst::Origin;
+pub(crate) use defence::is_on;
 pub use output::{LARGE_ROOM, Output, Verdict};
 pub use parse::{Flow, IPV4_OFFSET, Parsed, parse};
 pub(crate) use persistence::{is_usable, real_port, template_key};

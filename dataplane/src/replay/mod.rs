@@ -13,6 +13,7 @@ use crate::fragment;
 use crate::pipeline::{Origin, Output, Pipeline, Settings};
 use crate::publisher::Publisher;
 use crate::setup::{self, PortReality};
+use crate::sweeper::Sweeper;
 use crate::worker::Pools;
 use capture::{Frame, Inputs, OutputFile};
 use config::{Machine, Services};
@@ -214,6 +215,7 @@ struct Replay<'a> {
     pools: &'a Pools,
     /// What time itself has caused to leave since the last frame.
     meanwhile: Vec<(u16, Vec<u8>)>,
+    sweeper: Sweeper,
     /// Holds the counters' memory.
     link: DataplaneLink,
     /// What is to come, the last one first.
@@ -251,7 +253,17 @@ impl<'a> Replay<'a> {
         };
         let tables = publisher.tables();
         let pipeline = Pipeline::new(settings, connections, counters, tables, link.directory(), 0);
-        Ok(Self { pipeline, publisher, pools, meanwhile: Vec::new(), link, happenings, first: None, now: 0 })
+        Ok(Self {
+            pipeline,
+            publisher,
+            pools,
+            meanwhile: Vec::new(),
+            link,
+            happenings,
+            first: None,
+            now: 0,
+            sweeper: Sweeper::default(),
+        })
     }
 
     /// Brings the clock to `time`: tables change and connections expire on the way, each at its moment.
@@ -294,6 +306,12 @@ impl<'a> Replay<'a> {
         self.now = now;
         self.pipeline.set_time(now);
         self.pipeline.expire(usize::MAX);
+        let templates = self.pipeline.templates();
+        let services = &self.pipeline.tables().services;
+        if Sweeper::goes_early(services.settings()) {
+            let pressure = self.pipeline.counters().worker.pressure.value() != 0;
+            self.sweeper.step(templates, services, pressure, templates.buckets(), now);
+        }
         let mut sent = Sent { pools: self.pools, frames: std::mem::take(&mut self.meanwhile) };
         self.pipeline.send_resets(&mut sent);
         self.pipeline.expire_fragments(fragment::SETS, &mut sent);

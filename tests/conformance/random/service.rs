@@ -40,13 +40,15 @@ pub(super) struct Service {
     packets: Vec<(&'static str, String)>,
     /// Whether its reals by NAT have the packet's port, whatever it is.
     any_port: bool,
+    /// An edit that changes nothing is none here, but sends wrr's round back to its start in the reference.
+    is_wrr: bool,
     /// Those that it has.
     reals: Vec<Real>,
     /// How many it has ever had: none comes back, but at once.
     used: usize,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 struct Real {
     /// The last byte of its address.
     host: usize,
@@ -93,9 +95,10 @@ impl Service {
         chance: &mut Chance,
         text: &mut String,
     ) -> Self {
-        let _ = writeln!(text, "ipvsadm -A {key} -s {}{more}", chance.one(&SCHEDULERS));
-        let any_port = packets.len() > 1;
-        let mut service = Self { key, packets, any_port, reals: Vec::new(), used: 0 };
+        let scheduler = chance.one(&SCHEDULERS);
+        let _ = writeln!(text, "ipvsadm -A {key} -s {scheduler}{more}");
+        let (any_port, is_wrr) = (packets.len() > 1, scheduler == "wrr");
+        let mut service = Self { key, packets, any_port, is_wrr, reals: Vec::new(), used: 0 };
         for _ in 0..1 + chance.below(4) {
             service.add(chance, text);
         }
@@ -138,13 +141,16 @@ impl Service {
                     self.reals.remove(at);
                 }
             }
-            2 => {
-                self.reals[at].thresholds = chance.one(&THRESHOLDS);
-                self.command('e', &self.reals[at], text);
-            }
-            _ => {
-                self.reals[at].weight = chance.one(&WEIGHTS);
-                self.command('e', &self.reals[at], text);
+            what => {
+                let edited = if what == 2 {
+                    Real { thresholds: chance.one(&THRESHOLDS), ..real }
+                } else {
+                    Real { weight: chance.one(&WEIGHTS), ..real }
+                };
+                if edited != real || !self.is_wrr {
+                    self.reals[at] = edited;
+                    self.command('e', &edited, text);
+                }
             }
         }
     }
