@@ -156,11 +156,10 @@ pub fn check_real(key: &ServiceKey, real: &RealServer) -> Result<(), Broken> {
     if real.weight > RealServer::MAX_WEIGHT {
         return Err(Broken::new("weight", real.weight, format!("0 to {}", RealServer::MAX_WEIGHT)));
     }
-    if real.method != ForwardMethod::Nat && port != service_port {
+    // In the service of a group the port means nothing to these methods; it is shown, as by the reference.
+    if real.method != ForwardMethod::Nat && key.endpoint().is_some() && port != service_port {
         let allowed = match service_port {
-            0 => {
-                format!("port 0 with a service on all ports or a group: method {} keeps the packet's port", real.method)
-            }
+            0 => format!("port 0 with a service on all ports: method {} keeps the packet's port", real.method),
             _ => format!("port {service_port} as the service has: method {} keeps the packet's port", real.method),
         };
         return Err(Broken::new("address", address, allowed));
@@ -168,6 +167,19 @@ pub fn check_real(key: &ServiceKey, real: &RealServer) -> Result<(), Broken> {
     if real.lower_threshold > real.upper_threshold {
         let allowed = format!("0 to upper_threshold, which is {}", real.upper_threshold);
         return Err(Broken::new("lower_threshold", real.lower_threshold, allowed));
+    }
+    Ok(())
+}
+
+/// A real of the service of a group with these endpoints, besides [`check_real`].
+///
+/// # Errors
+/// Where it has the address of one of them.
+pub fn check_group_real(endpoints: &[ServiceEndpoint], real: &RealServer) -> Result<(), Broken> {
+    if endpoints.iter().any(|endpoint| endpoint.address.ip() == real.address.ip()) {
+        let address = format_args!("\"{}\"", real.address).to_string();
+        let allowed = "another address than those of the group: a packet would come back";
+        return Err(Broken::new("address", address, allowed));
     }
     Ok(())
 }

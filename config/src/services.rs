@@ -5,7 +5,8 @@ mod write;
 
 use crate::error::ConfigError;
 use crate::reader::{Document, Section, read};
-use link::model::{ForwardMethod, Group, Service, ServiceKey, ServiceTable, Settings, Timeouts};
+use crate::rules;
+use link::model::{ForwardMethod, Group, RealServer, Service, ServiceKey, ServiceTable, Settings, Timeouts};
 use std::net::Ipv4Addr;
 use std::path::Path;
 
@@ -79,6 +80,16 @@ impl Services {
     /// The group with this number.
     pub fn group(&self, number: u32) -> Option<&Group> {
         self.groups.iter().find(|group| group.number == number)
+    }
+
+    /// A real of the service with `key`, with the group it is over, if it is over one.
+    ///
+    /// # Errors
+    /// See [`rules::check_real`] and [`rules::check_group_real`].
+    pub fn check_real(&self, key: &ServiceKey, real: &RealServer) -> Result<(), rules::Broken> {
+        rules::check_real(key, real)?;
+        let endpoints = key.group().and_then(|number| self.group(number)).map_or(&[][..], |group| &group.endpoints);
+        rules::check_group_real(endpoints, real)
     }
 
     /// The text of a services.toml that parses to the same.

@@ -14,6 +14,7 @@ mod reply;
 mod request;
 
 pub use history::*;
+pub(crate) use lvs::key as service_key;
 pub use lvs::*;
 pub use reply::*;
 pub use request::*;

@@ -110,6 +110,25 @@ fn what_is_saved_restores_the_table_in_one_version() {
 }
 
 #[test]
+fn of_a_restore_that_has_no_room_the_lines_that_fit_are_done_and_each_other_one_is_told() {
+    let site = Site::new();
+    let dataplane = FakeDataplane::start(&site.link());
+    let _sluiced = site.start();
+    site.connected();
+    // Two are there.
+    dataplane.shared().most_services = Some(5);
+    let input: String = (1..=6).map(|port| format!("-A -t 10.9.0.1:{port} -s rr\n")).collect();
+    let (_, errors, code) = run(&site, "ipvsadm", "-R", &(input + "-A -t 10.9.0.1:1 -s rr\n"));
+    let lines: Vec<_> = errors.lines().collect();
+    assert_eq!((lines.len(), code), (4, Some(255)), "{errors}");
+    assert!(lines[..3].iter().all(|line| line.contains("more services than the dataplane has slots")), "{errors}");
+    assert_eq!(lines[3], "Service already exists");
+    let saved = run(&site, "ipvsadm-save", "-n", "").0;
+    let there: Vec<_> = (1..=6).filter(|port| saved.contains(&format!("-A -t 10.9.0.1:{port} "))).collect();
+    assert_eq!(there, [1, 2, 3], "{saved}");
+}
+
+#[test]
 fn what_is_wrong_with_a_command_line_is_said_without_a_sluiced_and_the_rest_is_not() {
     let site = Site::new();
     let (out, errors, code) = run(&site, "ipvsadm", "-A", "");

@@ -47,6 +47,32 @@ fn an_absent_dataplane_is_waited_for_and_gets_what_changed_meanwhile() {
 }
 
 #[test]
+fn a_service_over_a_group_that_does_not_exist_is_warned_of() {
+    let site = Site::new();
+    let _sluiced = site.start();
+    let warnings = || site.ask(r#"{"command":"status"}"#)["warnings"].to_string();
+    site.ask(r#"{"command":"service_add","name":"shop","group":7,"scheduler":"rr","method":"nat"}"#);
+    assert!(warnings().contains("Service shop gets no packets: group 7 does not exist"), "{}", warnings());
+    site.ask(r#"{"command":"group_set","number":7,"endpoints":["tcp 202.103.106.9:80"]}"#);
+    assert_eq!(warnings(), "[]");
+}
+
+#[test]
+fn more_changes_than_may_come_together_are_refused() {
+    let site = Site::new();
+    let _sluiced = site.start();
+    let request = |count: usize| {
+        let changes = vec![r#"{"delete_service":{"service":"group 9"}}"#; count].join(",");
+        format!(r#"{{"command":"lvs_change","changes":[{changes}]}}"#)
+    };
+    let (code, message) = site.refused(&request(10_001));
+    assert_eq!(code, Code::Usage);
+    let want = "lvs_change: 10001 changes, allowed at most 10000 in a request; send the others in further ones.";
+    assert_eq!(message, want);
+    assert_eq!(site.ask(&request(10_000))["refusals"].as_array().map(Vec::len), Some(10_000));
+}
+
+#[test]
 fn a_change_is_in_force_when_the_answer_comes() {
     let site = Site::new();
     let dataplane = FakeDataplane::start(&site.link());

@@ -153,7 +153,7 @@ counters! {
         helper_exhausted "Control connections left without their helper, as all states were in use.",
         connections_evicted "Connections removed before their time, by drop_entry or to make room in a full table.",
         resets_created "RSTs made because an established connection expired (reset_on_expiry).",
-        pressure "1 while this worker's table is so full that the automatic modes of the settings are on (a gauge).",
+        pressure "1 while this worker's connections, or the templates of all workers, are so many that the automatic modes of the settings are on (a gauge).",
     }
     reserved 7;
     /// Packets dropped, by [`DropReason::index`].

@@ -47,7 +47,8 @@ pub(super) fn keys() -> Vec<String> {
 
 pub(super) fn services(root: &Section<'_>) -> Result<Services, ConfigError> {
     let groups = groups(root)?;
-    Ok(Services { timeouts: timeouts(root)?, settings: settings(root)?, services: list(root)?, groups })
+    let services = Services { timeouts: timeouts(root)?, settings: settings(root)?, services: Vec::new(), groups };
+    Ok(Services { services: list(root, &services)?, ..services })
 }
 
 fn timeouts(root: &Section<'_>) -> Result<Timeouts, ConfigError> {
@@ -96,12 +97,13 @@ fn groups(root: &Section<'_>) -> Result<Vec<Group>, ConfigError> {
     Ok(groups)
 }
 
-fn list(root: &Section<'_>) -> Result<Vec<NamedService>, ConfigError> {
+/// The services; `rest` has the groups.
+fn list(root: &Section<'_>, rest: &Services) -> Result<Vec<NamedService>, ConfigError> {
     let mut names = Unique::new();
     let mut keys = Unique::new();
     let mut services = Vec::new();
     for section in root.tables("service", "service", &SERVICE)? {
-        let named = service(&section)?;
+        let named = service(&section, rest)?;
         let owner = format!("service {:?}", named.name);
         names.claim(&section, "name", named.name.clone(), format_args!("{:?}", named.name), "an earlier service")?;
         let key = named.service.key;
@@ -116,14 +118,14 @@ fn list(root: &Section<'_>) -> Result<Vec<NamedService>, ConfigError> {
     Ok(services)
 }
 
-fn service(section: &Section<'_>) -> Result<NamedService, ConfigError> {
+fn service(section: &Section<'_>, rest: &Services) -> Result<NamedService, ConfigError> {
     let name = section.text("name", rules::NAME, |text| rules::is_name(text).then(|| text.to_owned()))?;
     let name = section.required("name", rules::NAME, name)?;
     let key = key(section)?;
     let options = options(section, &key)?;
     rules::check_service(&key, &options).map_err(|broken| section.broken(&broken))?;
     let method = section.parsed("method", METHODS)?.unwrap_or(ForwardMethod::Nat);
-    let reals = reals(section, &key, method)?;
+    let reals = reals(section, rest, &key, method)?;
     Ok(NamedService { name, method, service: Service { key, options, reals } })
 }
 
@@ -184,7 +186,12 @@ fn persistence(section: &Section<'_>) -> Result<Option<Persistence>, ConfigError
     }
 }
 
-fn reals(service: &Section<'_>, key: &ServiceKey, method: ForwardMethod) -> Result<Vec<RealServer>, ConfigError> {
+fn reals(
+    service: &Section<'_>,
+    rest: &Services,
+    key: &ServiceKey,
+    method: ForwardMethod,
+) -> Result<Vec<RealServer>, ConfigError> {
     let mut addresses = Unique::new();
     let mut reals = Vec::new();
     for section in service.tables("real", "service.real", &REAL)? {
@@ -196,7 +203,7 @@ fn reals(service: &Section<'_>, key: &ServiceKey, method: ForwardMethod) -> Resu
             lower_threshold: section.number("lower_threshold", 0..=u32::MAX)?.unwrap_or(0),
             ..RealServer::new(address, method, weight)
         };
-        rules::check_real(key, &real).map_err(|broken| section.broken(&broken))?;
+        rest.check_real(key, &real).map_err(|broken| section.broken(&broken))?;
         addresses.claim(&section, "address", address, format_args!("\"{address}\""), "an earlier real")?;
         reals.push(real);
     }

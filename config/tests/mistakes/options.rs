@@ -98,8 +98,8 @@ const OPTION_MISTAKES: &[Mistake] = &[
     ),
     (
         "[[service.real]]\naddress = \"10.0.2.2:0\"",
-        "method = \"direct\"\n[[service.real]]\naddress = \"10.0.2.2:80\"",
-        "service \"marked\", real 10.0.2.2:80: address \"10.0.2.2:80\", allowed port 0 with a service on all ports or a group: method direct keeps the packet's port (f:33)",
+        "[[service.real]]\naddress = \"10.9.9.1:0\"",
+        "service \"marked\", real 10.9.9.1:0: address \"10.9.9.1:0\", allowed another address than those of the group: a packet would come back (f:32)",
     ),
 ];
 
@@ -110,6 +110,18 @@ fn each_mistake_in_the_options_of_services_is_named_with_its_line() {
     assert!(Services::parse(&all_ports, "f").is_err(), "a helper without a port");
     let all_ports = all_ports.replace("helper = \"ftp\"\n", "");
     assert!(Services::parse(&all_ports, "f").is_ok());
+    let direct = all_ports.replace(
+        "[[service.real]]\naddress = \"10.0.2.2:0\"",
+        "[[service.real]]\nmethod = \"direct\"\naddress = \"10.0.2.2:80\"",
+    );
+    let refused = Services::parse(&direct, "f").expect_err("another port than the packet's").to_string();
+    let want = "service \"hash\", real 10.0.2.2:80: address \"10.0.2.2:80\", allowed port 0 with a service on all ports: method direct keeps the packet's port (f:22)";
+    assert_eq!(refused, want);
+    let of_group = OPTIONS.replace(
+        "[[service.real]]\naddress = \"10.0.2.2:0\"",
+        "[[service.real]]\nmethod = \"direct\"\naddress = \"10.0.2.2:80\"",
+    );
+    assert!(Services::parse(&of_group, "f").is_ok(), "in the service of a group it is only shown");
     let not_persistent = all_ports.replace("persistence = 360\npersistence_netmask = \"255.255.255.0\"\n", "");
     let refused = Services::parse(&not_persistent, "f").expect_err("port 0 without persistence").to_string();
     let want = "service \"hash\": address \"10.9.9.2:0\": port 0, allowed 1 to 65535; 0, all ports, only with persistence (f:11)";

@@ -5,7 +5,7 @@ use super::Stop;
 use super::connection::Connection;
 use crate::ipvsadm::{self, Backend, Resolver, Run};
 use crate::protocol::{
-    ConnectionFilter, ConnectionRow, Count, LvsChange, LvsChanged, LvsService, LvsTimeouts, Request, payload,
+    Code, ConnectionFilter, ConnectionRow, Count, LvsChange, LvsChanged, LvsService, LvsTimeouts, Request, payload,
 };
 use link::model::Protocol;
 use std::ffi::OsStr;
@@ -71,15 +71,40 @@ impl Remote {
     }
 }
 
-impl Backend for Remote {
-    fn change(&mut self, changes: &[LvsChange]) -> Result<Vec<Option<String>>, String> {
+/// Changes that are asked by themselves, and refused, before the others are taken to be.
+const REFUSED_SINGLY: usize = 32;
+
+impl Remote {
+    /// Does changes together. Where the dataplane refuses the table that they make (there is no room for all of them)
+    /// the halves are asked, and so on: those that it takes are in force, as if each line had been a command.
+    fn change_by_halves(
+        &mut self,
+        changes: &[LvsChange],
+        refused_singly: &mut usize,
+    ) -> Result<Vec<Option<String>>, String> {
         let request = Request::LvsChange { changes: changes.to_vec() };
         match self.connection().and_then(|connection| connection.ask::<LvsChanged>(&request)) {
             Ok(changed) => Ok(changed.refusals),
-            // The table as a whole is refused: so is each of them.
-            Err(Stop::Failed(failure)) => Ok(vec![Some(failure.message); changes.len()]),
+            Err(Stop::Failed(failure)) if failure.code != Code::Refused => Err(failure.message),
+            Err(Stop::Failed(failure)) if changes.len() <= 1 || *refused_singly >= REFUSED_SINGLY => {
+                *refused_singly += changes.len();
+                Ok(vec![Some(failure.message); changes.len()])
+            }
+            Err(Stop::Failed(_)) => {
+                let (first, others) = changes.split_at(changes.len() / 2);
+                let mut refusals = self.change_by_halves(first, refused_singly)?;
+                refusals.extend(self.change_by_halves(others, refused_singly)?);
+                Ok(refusals)
+            }
             Err(stop) => Err(stop.to_string()),
         }
+    }
+}
+
+impl Backend for Remote {
+    fn change(&mut self, changes: &[LvsChange]) -> Result<Vec<Option<String>>, String> {
+        let mut asked = 0;
+        self.change_by_halves(changes, &mut asked)
     }
 
     fn services(&mut self) -> Result<Vec<LvsService>, String> {

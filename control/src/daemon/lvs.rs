@@ -4,7 +4,7 @@ use super::report;
 use super::server::Output;
 use super::state::Daemon;
 use crate::ipvsadm;
-use crate::protocol::{Count, Failure, LvsChange, LvsChanged, LvsService};
+use crate::protocol::{Count, Failure, LvsChange, LvsChanged, LvsService, MAX_LVS_CHANGES};
 use link::directory::RealState;
 use link::model::ServiceKey;
 use link::{ServiceReport, View};
@@ -42,8 +42,15 @@ fn count(daemon: &Daemon, row: &mut LvsService, report: &ServiceReport) {
 /// Does changes, each by itself, all that are not refused as one new version of the table.
 ///
 /// # Errors
-/// The dataplane refuses the table that they make, or can't be controlled: then none of them is done.
+/// There are too many; or the dataplane refuses the table that they make, or can't be controlled. None of them is done.
 pub(super) async fn change(daemon: &Daemon, changes: &[LvsChange]) -> Result<LvsChanged, Failure> {
+    if changes.len() > MAX_LVS_CHANGES {
+        let text = format!(
+            "lvs_change: {} changes, allowed at most {MAX_LVS_CHANGES} in a request; send the others in further ones.",
+            changes.len()
+        );
+        return Err(Failure::usage(text));
+    }
     let mut refusals = Vec::new();
     let zeroed = |change: &LvsChange| match change {
         LvsChange::Zero { service } => Some(*service),
@@ -74,5 +81,6 @@ fn zero(daemon: &Daemon, only: Option<ServiceKey>) {
     let seen = daemon.session.view(|view| (view.identity().instance, View::services(view)));
     if let Ok((instance, reports)) = seen {
         daemon.rates.borrow_mut().zero(instance, &reports, only);
+        daemon.keep_zeroed();
     }
 }

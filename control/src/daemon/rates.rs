@@ -2,6 +2,7 @@
 //! dataplane's counters are never reset and know nothing of this.
 
 use super::history;
+use super::saved::{Zeroed, ZeroedRow};
 use super::state::Daemon;
 use crate::protocol::{Rates, Traffic};
 use link::counters::RealTotals;
@@ -28,6 +29,9 @@ pub(super) async fn run(daemon: Rc<Daemon>) {
         let seen = daemon.session.view(|view| (view.identity().instance, View::services(view)));
         if let Ok((instance, reports)) = &seen {
             daemon.rates.borrow_mut().estimate(*instance, reports);
+            if daemon.rates.borrow().lost_zeroes {
+                daemon.keep_zeroed();
+            }
         }
         // A tick that comes a little early is meant too.
         if recorded.elapsed() > history::PERIOD - PERIOD / 2 {
@@ -45,13 +49,53 @@ pub struct Meters {
     instance: Option<u64>,
     services: HashMap<ServiceKey, Meter>,
     reals: HashMap<(ServiceKey, SocketAddrV4), Meter>,
+    /// What an earlier sluiced zeroed, until a dataplane is seen.
+    kept: Option<Zeroed>,
+    /// Something that was zeroed is gone since this was last kept.
+    lost_zeroes: bool,
 }
 
 impl Meters {
+    /// Nothing seen yet, after what an earlier sluiced zeroed.
+    pub fn after(kept: Option<Zeroed>) -> Self {
+        Self { kept, ..Self::default() }
+    }
+
+    /// Takes a first sample of a run that was not seen yet.
+    pub fn begin(&mut self, instance: u64, reports: &[ServiceReport]) {
+        if self.instance != Some(instance) {
+            self.estimate(instance, reports);
+        }
+    }
+
+    /// What was zeroed, to be kept for the next sluiced.
+    pub fn zeroed(&mut self) -> Zeroed {
+        self.lost_zeroes = false;
+        let row = |service, real, meter: &Meter| {
+            (meter.zero != Traffic::default()).then_some(ZeroedRow { service, real, traffic: meter.zero })
+        };
+        let services = self.services.iter().filter_map(|(key, meter)| row(*key, None, meter));
+        let reals = self.reals.iter().filter_map(|((key, real), meter)| row(*key, Some(*real), meter));
+        Zeroed { instance: self.instance.unwrap_or(0), rows: services.chain(reals).collect() }
+    }
+
+    fn take_up(&mut self, kept: Zeroed) {
+        for ZeroedRow { service, real, traffic } in kept.rows {
+            let meter = match real {
+                Some(real) => self.reals.get_mut(&(service, real)),
+                None => self.services.get_mut(&service),
+            };
+            if let Some(meter) = meter {
+                meter.zero = traffic;
+            }
+        }
+    }
+
     /// Takes a sample; to be called every 2 s. What the first sample of a run has counted is older than that, so it
     /// makes no rate.
     pub fn estimate(&mut self, instance: u64, reports: &[ServiceReport]) {
         let is_first = self.instance != Some(instance);
+        let kept = if is_first { self.kept.take().filter(|kept| kept.instance == instance) } else { None };
         if is_first {
             *self = Self { instance: Some(instance), ..Self::default() };
         }
@@ -71,13 +115,15 @@ impl Meters {
                 }
             }
         }
+        self.lost_zeroes |= old.values().chain(old_reals.values()).any(|meter| meter.zero != Traffic::default());
+        if let Some(kept) = kept {
+            self.take_up(kept);
+        }
     }
 
     /// Begins counters and rates anew, of one service and its reals or of all.
     pub fn zero(&mut self, instance: u64, reports: &[ServiceReport], only: Option<ServiceKey>) {
-        if self.instance != Some(instance) {
-            self.estimate(instance, reports);
-        }
+        self.begin(instance, reports);
         for report in reports.iter().filter(|report| only.is_none_or(|key| report.entry.key == key)) {
             let key = report.entry.key;
             self.services.insert(key, Meter::zeroed(traffic(&report.totals)));

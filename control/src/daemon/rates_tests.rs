@@ -117,3 +117,26 @@ fn zeroing_begins_counters_and_rates_anew_and_leaves_other_services_alone() {
     meters.zero(1, &[report(890)], None);
     assert_eq!(shown(&meters, 890), [(0, 0); 2]);
 }
+
+#[test]
+fn what_was_zeroed_outlives_sluiced_and_belongs_to_one_run_of_the_dataplane() {
+    let mut meters = Meters::default();
+    meters.estimate(1, &[report(700)]);
+    meters.zero(1, &[report(800)], None);
+    let kept = meters.zeroed();
+    assert_eq!(kept.rows.len(), 2, "the service and its real");
+    let begun = |instance, packets| {
+        let mut meters = Meters::after(Some(kept.clone()));
+        meters.begin(instance, &[report(packets)]);
+        shown(&meters, packets)
+    };
+    assert_eq!(begun(1, 850), [(50, 0); 2]);
+    assert_eq!(begun(2, 850), [(850, 0); 2], "another dataplane");
+    assert_eq!(begun(1, 30), [(30, 0); 2], "counters went backwards");
+    let mut meters = Meters::after(Some(kept));
+    meters.begin(1, &[report(850)]);
+    assert!(!meters.lost_zeroes);
+    meters.estimate(1, &[]);
+    assert!(meters.lost_zeroes, "the service is gone");
+    assert_eq!(meters.zeroed().rows, []);
+}

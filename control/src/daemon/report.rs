@@ -46,6 +46,7 @@ pub(super) fn status(daemon: &Daemon) -> Status {
 pub(super) fn dataplane(daemon: &Daemon) -> (Option<DataplaneStatus>, Vec<String>) {
     let mut warnings = daemon.kernel.warnings.borrow().clone();
     warnings.extend(daemon.not_ours().map(|why| format!("Nothing that is changed here comes into force: {why}.")));
+    warnings.extend(missing_groups(&daemon.running()));
     let seen = daemon.session.view(|view| dataplane_by(daemon, view, true, &mut warnings));
     let dataplane = seen.ok().or_else(|| {
         // Not attached, perhaps because another sluiced is: it can be looked at all the same.
@@ -75,6 +76,18 @@ fn dataplane_by(daemon: &Daemon, view: &View, attached: bool, warnings: &mut Vec
         workers: identity.layout.workers,
         connections: view.all_workers().connections,
     }
+}
+
+/// A service over a group that does not exist gets no packets: allowed, since either may be made first.
+fn missing_groups(running: &Services) -> impl Iterator<Item = String> {
+    running.services.iter().filter_map(|named| {
+        let number = named.service.key.group().filter(|number| running.group(*number).is_none())?;
+        Some(format!(
+            "Service {} gets no packets: group {number} does not exist; give it endpoints, as in `sluice group set \
+             {number} tcp:10.0.0.1:80`.",
+            named.name
+        ))
+    })
 }
 
 fn refusal(table: &str, report: &RefusalReport) -> String {

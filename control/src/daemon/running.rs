@@ -98,15 +98,15 @@ pub fn remove_service(running: &mut Services, name: &str) -> Result<String, Fail
 /// Not found; or refused: the service has it already, or it breaks a rule.
 pub fn add_real(running: &mut Services, given: &RealChange) -> Result<String, Failure> {
     let (name, address) = (given.service.as_str(), given.address);
-    let named = service_mut(running, name)?;
+    let named = service(running, name)?;
     let real = given.over(&RealServer::new(address, named.method, 1));
-    check(name, &named.service.key, &real)?;
+    check(running, named, &real)?;
     if named.service.reals.iter().any(|known| known.address == address) {
         let text =
             format!("service {name:?} has real {address} already; change it with `sluice real set {name} {address}`.");
         return Err(Failure::refused(text));
     }
-    named.service.reals.push(real);
+    service_mut(running, name)?.service.reals.push(real);
     Ok(format!("Added real {address} to {name}: {}.", options::described_real(&real)))
 }
 
@@ -116,17 +116,15 @@ pub fn add_real(running: &mut Services, given: &RealChange) -> Result<String, Fa
 /// Not found; usage: nothing to change was given; or refused: it breaks a rule.
 pub fn set_real(running: &mut Services, wanted: &RealChange) -> Result<String, Failure> {
     let (name, address) = (wanted.service.as_str(), wanted.address);
-    let named = service_mut(running, name)?;
-    let key = named.service.key;
-    let real = real_mut(named, address)?;
+    let known = *real_mut(service_mut(running, name)?, address)?;
     if *wanted == RealChange::new(wanted.service.clone(), address) {
         let text =
             format!("service {name:?}, real {address}: nothing to change; give a weight, a method or a threshold.");
         return Err(Failure::usage(text));
     }
-    let changed = wanted.over(real);
-    check(name, &key, &changed)?;
-    *real = changed;
+    let changed = wanted.over(&known);
+    check(running, service(running, name)?, &changed)?;
+    *real_mut(service_mut(running, name)?, address)? = changed;
     Ok(format!("Set real {address} of {name}: {}.", options::described_real(&changed)))
 }
 
@@ -153,7 +151,7 @@ pub fn drain_real(running: &mut Services, name: &str, address: SocketAddrV4) -> 
 /// Makes a group of these endpoints, in the place of an earlier one with its number.
 ///
 /// # Errors
-/// Refused: number 0, an endpoint that is none, or that another group has.
+/// Refused: number 0, an endpoint that is none, or that another group has, or with the address of a real of its service.
 pub fn set_group(running: &mut Services, number: u32, endpoints: &[String]) -> Result<String, Failure> {
     let refused = |text: String| Failure::refused(format!("group {number}: {text}."));
     rules::check_key(&ServiceKey::Group(number)).map_err(|broken| refused(broken.to_string()))?;
@@ -167,6 +165,11 @@ pub fn set_group(running: &mut Services, number: u32, endpoints: &[String]) -> R
         if !list.contains(&endpoint) {
             list.push(endpoint);
         }
+    }
+    let over = running.services.iter().filter(|named| named.service.key == ServiceKey::Group(number));
+    for (named, real) in over.flat_map(|named| named.service.reals.iter().map(move |real| (named, real))) {
+        let broken = |broken| refused(format!("service {:?}, real {}: {broken}", named.name, real.address));
+        rules::check_group_real(&list, real).map_err(broken)?;
     }
     let count = list.len();
     match running.groups.iter_mut().find(|group| group.number == number) {
@@ -271,9 +274,9 @@ fn real_mut(named: &mut NamedService, address: SocketAddrV4) -> Result<&mut Real
     found.ok_or_else(|| Failure::not_found(missing))
 }
 
-fn check(name: &str, key: &ServiceKey, real: &RealServer) -> Result<(), Failure> {
-    let refused = |broken| Failure::refused(format!("service {name:?}, real {}: {broken}.", real.address));
-    rules::check_real(key, real).map_err(refused)
+fn check(running: &Services, named: &NamedService, real: &RealServer) -> Result<(), Failure> {
+    let refused = |broken| Failure::refused(format!("service {:?}, real {}: {broken}.", named.name, real.address));
+    running.check_real(&named.service.key, real).map_err(refused)
 }
 
 #[cfg(test)]

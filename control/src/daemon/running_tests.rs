@@ -315,3 +315,19 @@ fn a_group_is_made_changed_and_removed_and_a_service_is_over_it() {
     let failure = set_group(&mut taken, 8, &two).expect_err("its endpoints are taken");
     assert!(failure.message.contains("tcp 202.103.106.9:80 is in group 7 already"), "{}", failure.message);
 }
+
+#[test]
+fn a_real_has_no_address_of_its_services_group() {
+    let mut table = table();
+    set_group(&mut table, 7, &["tcp 202.103.106.9:80".to_owned()]).expect("a group");
+    let add = ServiceAdd { protocol: None, address: None, group: Some(7), ..service_add("shop", "10.0.0.1:1") };
+    add_service(&mut table, &add).expect("a service");
+    let failure = add_real(&mut table, &change("shop", "202.103.106.9:8080")).expect_err("a packet would come back");
+    let want = "service \"shop\", real 202.103.106.9:8080: address \"202.103.106.9:8080\", allowed another address than \
+                those of the group: a packet would come back.";
+    assert_eq!(failure.message, want);
+    add_real(&mut table, &change("shop", "172.16.0.9:8080")).expect("the ordinary case");
+    let failure = set_group(&mut table, 7, &["tcp 172.16.0.9:80".to_owned()]).expect_err("its real has it");
+    assert!(failure.message.starts_with("group 7: service \"shop\", real 172.16.0.9:8080: "), "{}", failure.message);
+    set_group(&mut table, 8, &["tcp 172.16.0.9:80".to_owned()]).expect("another group may have it");
+}

@@ -4,10 +4,16 @@
 //! A change is written as `<socket>.running-next.toml` before it is sent, and takes the first name once it is applied.
 //! Whichever moment sluiced dies at, one of the two files is what the dataplane has. What was changed while no dataplane
 //! ran is saved as [`Version::UNSENT`].
+//!
+//! Beside it, `<socket>.zeroed.json` keeps what `ipvsadm -Z` did.
 
+use crate::protocol::{Traffic, service_key};
 use config::Services;
+use link::model::ServiceKey;
+use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::net::SocketAddrV4;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -30,7 +36,29 @@ impl Version {
     pub const UNSENT: Self = Self { instance: 0, generation: 0 };
 }
 
-/// The two files.
+/// What the counters of a run of the dataplane stood at when they were last zeroed, in `<socket>.zeroed.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Zeroed {
+    /// The run of the dataplane.
+    pub instance: u64,
+    /// Services and reals; those that never were zeroed are left out.
+    pub rows: Vec<ZeroedRow>,
+}
+
+/// A service, or one of its reals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZeroedRow {
+    /// The service.
+    #[serde(with = "service_key")]
+    pub service: ServiceKey,
+    /// The real; absent: the service itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub real: Option<SocketAddrV4>,
+    /// What its counters stood at.
+    pub traffic: Traffic,
+}
+
+/// The files.
 #[derive(Clone, Debug)]
 pub struct Saved {
     socket: PathBuf,
@@ -106,6 +134,24 @@ impl Saved {
         None
     }
 
+    /// Keeps what was zeroed for the next sluiced.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn keep_zeroed(&self, zeroed: &Zeroed) -> io::Result<()> {
+        let temporary = self.path("zeroed.json.new");
+        create(&temporary)?.write_all(&serde_json::to_vec(zeroed)?)?;
+        fs::rename(temporary, self.path("zeroed.json"))
+    }
+
+    /// What an earlier sluiced zeroed, if that can be read.
+    pub fn zeroed(&self) -> Option<Zeroed> {
+        let text = fs::read(self.path("zeroed.json")).ok()?;
+        serde_json::from_slice(&text)
+            .inspect_err(|error| log::warn!("what was zeroed is not known any more: {error}"))
+            .ok()
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         let mut path = self.socket.clone().into_os_string();
         path.push(".");
@@ -165,9 +211,27 @@ mod tests {
     }
 
     #[test]
+    fn what_was_zeroed_comes_back() {
+        let saved = directory("zeroed");
+        assert_eq!(saved.zeroed(), None, "nothing was");
+        let traffic = Traffic { connections: 1, in_packets: 2, in_bytes: 3, out_packets: 4, out_bytes: u64::MAX };
+        let row = |service, real| ZeroedRow { service, real, traffic };
+        let real = "10.0.0.2:80".parse().expect("an endpoint");
+        let service = ServiceKey::new(link::model::Protocol::Udp, real);
+        let rows = vec![row(service, None), row(service, Some(real)), row(ServiceKey::Group(7), Some(real))];
+        let zeroed = Zeroed { instance: u64::MAX, rows };
+        saved.keep_zeroed(&zeroed).expect("written");
+        saved.keep_zeroed(&zeroed).expect("written again");
+        assert_eq!(saved.zeroed(), Some(zeroed));
+        fs::remove_dir_all(saved.socket.parent().expect("its directory")).expect("removed");
+    }
+
+    #[test]
     fn a_damaged_file_is_not_used() {
         let saved = directory("damaged");
         fs::write(saved.path("running.toml"), "# instance 1\n# generation 2\nnonsense").expect("written");
+        fs::write(saved.path("zeroed.json"), "{\"instance\":1").expect("written");
+        assert_eq!(saved.zeroed(), None);
         assert_eq!(saved.find(Version { instance: 1, generation: 2 }), None);
         fs::remove_dir_all(saved.socket.parent().expect("its directory")).expect("removed");
     }

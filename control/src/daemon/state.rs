@@ -97,7 +97,7 @@ impl Daemon {
             started: Instant::now(),
             session,
             kernel,
-            rates: RefCell::default(),
+            rates: RefCell::new(Meters::after(saved.zeroed())),
             history: RefCell::default(),
             running: RefCell::new(Rc::new(services)),
             unsent: Cell::new(unsent),
@@ -113,6 +113,14 @@ impl Daemon {
     /// The running services.
     pub fn running(&self) -> Rc<Services> {
         Rc::clone(&self.running.borrow())
+    }
+
+    /// Keeps for the next sluiced what the counters stood at when they were zeroed.
+    pub fn keep_zeroed(&self) {
+        let zeroed = self.rates.borrow_mut().zeroed();
+        if let Err(error) = self.saved.keep_zeroed(&zeroed) {
+            log::warn!("what was zeroed can't be saved, and is forgotten when sluiced ends: {error}");
+        }
     }
 
     /// Whether the dataplane answers and changes are sent to it.

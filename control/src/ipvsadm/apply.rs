@@ -52,8 +52,8 @@ pub fn apply(services: &mut Services, change: &LvsChange) -> Result<(), Refusal>
             let place = services.services.iter().position(|named| named.service.key == *service);
             services.services.remove(place.ok_or(Refusal::NoSuchService)?);
         }
-        LvsChange::AddServer { service, real } => return add_real(find_for_real(services, *service)?, real),
-        LvsChange::EditServer { service, real } => return edit_real(find_for_real(services, *service)?, real),
+        LvsChange::AddServer { service, real } => return add_real(services, *service, real),
+        LvsChange::EditServer { service, real } => return edit_real(services, *service, real),
         LvsChange::DeleteServer { service, address } => {
             let service = find_for_real(services, *service)?;
             let place = place_of(service, *address).ok_or(Refusal::NoSuchReal)?;
@@ -89,15 +89,8 @@ fn find_for_real(services: &mut Services, key: ServiceKey) -> Result<&mut Servic
     find(services, key).ok_or(Refusal::ServiceNotDefined)
 }
 
-/// The real with this address. In the service of a group one that keeps the packet's port is known by any port.
 fn place_of(service: &Service, address: SocketAddrV4) -> Option<usize> {
-    let place = |wanted| service.reals.iter().position(|real| real.address == wanted);
-    let keeps = || place(without_port(address)).filter(|_| service.key.endpoint().is_none());
-    place(address).or_else(keeps)
-}
-
-fn without_port(address: SocketAddrV4) -> SocketAddrV4 {
-    SocketAddrV4::new(*address.ip(), 0)
+    service.reals.iter().position(|real| real.address == address)
 }
 
 fn add_service(services: &mut Services, key: ServiceKey, given: &LvsServiceOptions) -> Result<(), Refusal> {
@@ -148,46 +141,62 @@ fn free_name(services: &Services, key: &ServiceKey) -> String {
     free.next().unwrap_or(name)
 }
 
-fn add_real(service: &mut Service, given: &LvsReal) -> Result<(), Refusal> {
-    let real = real(&service.key, given)?;
-    if service.reals.iter().any(|known| known.address == real.address) {
+fn add_real(services: &mut Services, key: ServiceKey, given: &LvsReal) -> Result<(), Refusal> {
+    let service = find_for_real(services, key)?;
+    let real = real(given)?;
+    if place_of(service, real.address).is_some() {
         return Err(Refusal::RealExists);
     }
-    check_real(&service.key, &real)?;
-    service.reals.push(real);
+    check_real(services, &key, &real)?;
+    find_for_real(services, key)?.reals.push(real);
     Ok(())
 }
 
-fn edit_real(service: &mut Service, given: &LvsReal) -> Result<(), Refusal> {
-    let mut real = real(&service.key, given)?;
-    let place = place_of(service, given.address).ok_or(Refusal::NoSuchReal)?;
-    let known = service.reals.get(place).ok_or(Refusal::NoSuchReal)?.address;
-    // With NAT it goes by the port it has; without, in the service of a group, it has none.
-    if real.method == ForwardMethod::Nat {
-        real.address = known;
-    }
-    if real.address != known && service.reals.iter().any(|other| other.address == real.address) {
-        return Err(Refusal::RealExists);
-    }
-    check_real(&service.key, &real)?;
-    service.reals[place] = real;
+fn edit_real(services: &mut Services, key: ServiceKey, given: &LvsReal) -> Result<(), Refusal> {
+    let service = find_for_real(services, key)?;
+    let real = real(given)?;
+    let place = place_of(service, real.address).ok_or(Refusal::NoSuchReal)?;
+    check_real(services, &key, &real)?;
+    find_for_real(services, key)?.reals[place] = real;
     Ok(())
 }
 
-fn real(key: &ServiceKey, given: &LvsReal) -> Result<RealServer, Refusal> {
+fn real(given: &LvsReal) -> Result<RealServer, Refusal> {
     let LvsReal { address, method, weight, upper_threshold, lower_threshold } = *given;
     if lower_threshold > upper_threshold {
         return Err(Refusal::OutOfRange);
     }
-    // Without NAT the packet keeps its port, whatever the real was given.
-    let keeps_port = key.endpoint().is_none() && method != ForwardMethod::Nat;
-    let address = if keeps_port { without_port(address) } else { address };
     Ok(RealServer { upper_threshold, lower_threshold, ..RealServer::new(address, method, weight) })
 }
 
-fn check_real(key: &ServiceKey, real: &RealServer) -> Result<(), Refusal> {
+fn check_real(services: &Services, key: &ServiceKey, real: &RealServer) -> Result<(), Refusal> {
     if !rules::is_host(*real.address.ip()) {
         return Err(Refusal::NotUnicast);
     }
-    rules::check_real(key, real).map_err(|broken| Refusal::Invalid(broken.to_string()))
+    services.check_real(key, real).map_err(|broken| Refusal::Invalid(broken.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Refusal, apply};
+    use crate::protocol::{LvsChange, LvsReal};
+    use config::Services;
+    use link::model::{ForwardMethod, ServiceKey};
+
+    #[test]
+    fn a_real_of_a_group_has_no_address_of_it_and_keeps_its_port_with_any_method() {
+        let text = "[[group]]\nnumber = 7\nendpoints = [\"tcp 10.9.0.1:80\"]\n[[service]]\nname = \"s\"\ngroup = 7\n";
+        let mut services = Services::parse(text, "test").expect("a valid table");
+        let mut add = |address: &str, method| {
+            let address = address.parse().expect("an endpoint");
+            let real = LvsReal { address, method, weight: 1, upper_threshold: 0, lower_threshold: 0 };
+            apply(&mut services, &LvsChange::AddServer { service: ServiceKey::Group(7), real })
+        };
+        for (method, address) in ForwardMethod::ALL.into_iter().zip(["10.0.2.2:8080", "10.0.2.3:8080", "10.0.2.4:8080"])
+        {
+            assert!(matches!(add("10.9.0.1:8080", method), Err(Refusal::Invalid(_))), "{method}");
+            assert_eq!(add(address, method), Ok(()), "{method}");
+        }
+        assert!(services.services[0].service.reals.iter().all(|real| real.address.port() == 8080));
+    }
 }

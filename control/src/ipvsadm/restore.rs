@@ -5,14 +5,11 @@
 
 use super::parse::{self, Command};
 use super::{REFUSED, Run, Stop};
-use crate::protocol::LvsChange;
+use crate::protocol::{LvsChange, MAX_LVS_CHANGES};
 use std::io::{self, BufRead, Read};
 
 /// The longest line, in bytes.
 const LONGEST: usize = 8192;
-
-/// Changes that are handed over together at most.
-const TOGETHER: usize = 10_000;
 
 /// What was read of the input so far.
 struct Progress {
@@ -64,7 +61,7 @@ impl Run<'_> {
         let command = parse::parse(words, self.resolver, true);
         if let Ok(Command::Change(change)) = command {
             progress.pending.push(change);
-            return if progress.pending.len() < TOGETHER { Ok(Ok(())) } else { self.hand_over(progress) };
+            return if progress.pending.len() < MAX_LVS_CHANGES { Ok(Ok(())) } else { self.hand_over(progress) };
         }
         if let Err(stop) = self.hand_over(progress)? {
             return Ok(Err(stop));

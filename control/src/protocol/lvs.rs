@@ -67,6 +67,9 @@ pub enum LvsChange {
     },
 }
 
+/// The most changes that one request may carry: while they are done nobody else is answered.
+pub const MAX_LVS_CHANGES: usize = 10_000;
+
 /// How a service balances.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -190,15 +193,15 @@ pub struct Rates {
 }
 
 /// A [`ServiceKey`] as text: `tcp 10.0.0.1:80`, `group 7`.
-mod key {
+pub(crate) mod key {
     use super::{Protocol, ServiceKey, SocketAddrV4};
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(super) fn serialize<S: Serializer>(key: &ServiceKey, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(key: &ServiceKey, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(key)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ServiceKey, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ServiceKey, D::Error> {
         read(&String::deserialize(deserializer)?)
     }
 

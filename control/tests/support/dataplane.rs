@@ -24,6 +24,8 @@ pub struct Shared {
     pub next_hops: Vec<NextHopTable>,
     /// The next service table is refused for this reason at this row.
     pub refuse: Option<(Refusal, u32)>,
+    /// Tables with more services are refused.
+    pub most_services: Option<usize>,
     /// Takes nothing from the ring.
     pub frozen: bool,
     /// Applies, but does not say so.
@@ -135,7 +137,8 @@ fn answer(
 ) {
     match assembler.feed(request) {
         Some(Ok(Assembled::Services { generation, table })) => {
-            let reply = match shared.refuse.take() {
+            let full = shared.most_services.is_some_and(|most| table.services.len() > most);
+            let reply = match shared.refuse.take().or(full.then_some((Refusal::TooManyServices, 0))) {
                 Some((reason, row)) => {
                     link.status().set_refusal(Table::Services, generation, reason, row);
                     Reply::Refused { table: Table::Services, generation, reason, row }

@@ -25,13 +25,13 @@ pub struct Settings {
     /// Which connections a SYN replaces by a new one: 0 none; bit 0: those in TIME_WAIT or CLOSE; bit 1: also those of
     /// tunnel and direct in FIN_WAIT.
     pub conn_reuse_mode: u32,
-    /// 1: a packet of a connection whose real was removed ends the connection, and is handled as if it never was.
+    /// 1: connections and templates of a real that was removed end at once; a packet of one is handled as if it never was.
     pub expire_nodest_conn: u32,
     /// 1: a template whose real has weight 0 is not followed: a new real is chosen.
     pub expire_quiescent_template: u32,
     /// Stricter TCP states (a client alone can't reach ESTABLISHED): 0 off, 1 and 2 under pressure, 3 always.
     pub secure_tcp: u32,
-    /// Ends half-open and long idle connections early: 0 off, 1 and 2 under pressure, 3 always.
+    /// Ends half-open and long idle connections, and templates that nothing assures, early: 0 off, 1 and 2 under pressure, 3 always.
     pub drop_entry: u32,
     /// Drops some of the packets that would open a connection: 0 off, 1 and 2 under pressure, 3 always.
     pub drop_packet: u32,
@@ -49,8 +49,8 @@ pub struct Settings {
     pub lblcr_expiration: u32,
     /// 1: when an idle established TCP connection expires, both ends get a RST. Not in the reference.
     pub reset_on_expiry: u32,
-    /// Percent of the connection table in use from which on there is pressure (modes 1 and 2). Not in the reference,
-    /// which looks at free memory.
+    /// Percent of the places for connections, or for templates, in use from which on there is pressure (modes 1 and 2).
+    /// Not in the reference, which looks at free memory.
     pub pressure_percent: u32,
 }
 

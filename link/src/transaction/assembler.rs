@@ -333,7 +333,7 @@ impl Services {
             return Err(Refusal::OutOfOrder);
         };
         let (port, own) = (service.key.port(), real.address.port());
-        let keeps_port = real.method != ForwardMethod::Nat;
+        let keeps_port = real.method != ForwardMethod::Nat && service.key.endpoint().is_some();
         if (keeps_port && own != port) || (own == 0 && port != 0) {
             return Err(Refusal::PortDiffers);
         }

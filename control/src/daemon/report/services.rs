@@ -11,7 +11,9 @@ use std::collections::HashMap;
 
 /// What the dataplane counts of each service now, by key; empty where there is no dataplane.
 pub(in super::super) fn counted(daemon: &Daemon) -> HashMap<ServiceKey, ServiceReport> {
-    let reports = daemon.session.view(View::services).unwrap_or_default();
+    let seen = daemon.session.view(|view| (view.identity().instance, View::services(view)));
+    let Ok((instance, reports)) = seen else { return HashMap::new() };
+    daemon.rates.borrow_mut().begin(instance, &reports);
     reports.into_iter().map(|report| (report.entry.key, report)).collect()
 }
 
