@@ -35,4 +35,6 @@ pub mod steer;
 pub mod stopwatch;
 pub mod sweeper;
 pub mod tables;
+#[cfg(test)]
+mod test_link;
 pub mod worker;

@@ -231,83 +231,70 @@ fn help_is_done_and_lists_the_exit_codes() {
     assert!(ran.out.contains("Exit codes: 0 done, 1 refused"), "{}", ran.out);
 }
 
+/// A command, and the request that it sends.
+const MEANINGS: &[(&[&str], &str)] = &[
+    (&["reload"], r#"{"command":"reload","dry_run":false}"#),
+    (&["service", "remove", "web"], r#"{"command":"service_remove","service":"web"}"#),
+    (
+        &["service", "add", "dns", "udp", "10.0.0.1:53", "--method", "direct"],
+        r#"{"command":"service_add","name":"dns","protocol":"udp","address":"10.0.0.1:53","scheduler":"wlc","method":"direct"}"#,
+    ),
+    (&["service", "set", "web", "--scheduler", "lc"], r#"{"command":"service_set","service":"web","scheduler":"lc"}"#),
+    (
+        &["real", "set", "web", "10.0.0.3:80", "--method", "tunnel"],
+        r#"{"command":"real_set","service":"web","address":"10.0.0.3:80","method":"tunnel"}"#,
+    ),
+    (&["real", "drain", "web", "10.0.0.3:80"], r#"{"command":"real_drain","service":"web","address":"10.0.0.3:80"}"#),
+    (
+        &["service", "add", "shop", "--group", "7", "--scheduler", "sh", "--scheduler-flags", "sh-port,sh-fallback"],
+        r#"{"command":"service_add","name":"shop","group":7,"scheduler":"sh","method":"nat","options":{"scheduler_flags":["sh-port","sh-fallback"]}}"#,
+    ),
+    (
+        &["service", "set", "web", "--persistence", "0"],
+        r#"{"command":"service_set","service":"web","options":{"persistence":0}}"#,
+    ),
+    (
+        &[
+            "service",
+            "add",
+            "all",
+            "tcp",
+            "10.0.0.1:0",
+            "--persistence",
+            "60",
+            "--persistence-netmask",
+            "255.255.255.0",
+        ],
+        r#"{"command":"service_add","name":"all","protocol":"tcp","address":"10.0.0.1:0","scheduler":"wlc","method":"nat","options":{"persistence":60,"persistence_netmask":"255.255.255.0"}}"#,
+    ),
+    (
+        &["real", "add", "web", "10.0.0.3:80", "--upper-threshold", "100", "--lower-threshold", "50"],
+        r#"{"command":"real_add","service":"web","address":"10.0.0.3:80","upper_threshold":100,"lower_threshold":50}"#,
+    ),
+    (
+        &["real", "set", "web", "10.0.0.3:80", "--upper-threshold", "100"],
+        r#"{"command":"real_set","service":"web","address":"10.0.0.3:80","upper_threshold":100}"#,
+    ),
+    (
+        &["group", "set", "7", "tcp 10.0.0.1:80", "udp 10.0.0.1:0"],
+        r#"{"command":"group_set","number":7,"endpoints":["tcp 10.0.0.1:80","udp 10.0.0.1:0"]}"#,
+    ),
+    (&["group", "remove", "7"], r#"{"command":"group_remove","number":7}"#),
+    (&["settings"], r#"{"command":"settings"}"#),
+    (
+        &["settings", "set", "drop_entry=1", "secure_tcp=3"],
+        r#"{"command":"settings_set","settings":{"drop_entry":1,"secure_tcp":3}}"#,
+    ),
+    (
+        &["service", "set", "web", "--timeout", "udp=30", "--timeout", "tcp_close=0"],
+        r#"{"command":"service_set","service":"web","options":{"timeouts":{"tcp_close":0,"udp":30}}}"#,
+    ),
+    (&["timeouts", "set", "udp=30"], r#"{"command":"timeouts_set","timeouts":{"udp":30}}"#),
+];
+
 #[test]
 fn commands_mean_their_requests() {
-    for (command, want) in [
-        (&["reload"][..], r#"{"command":"reload","dry_run":false}"#),
-        (&["service", "remove", "web"], r#"{"command":"service_remove","service":"web"}"#),
-        (
-            &["service", "add", "dns", "udp", "10.0.0.1:53", "--method", "direct"],
-            r#"{"command":"service_add","name":"dns","protocol":"udp","address":"10.0.0.1:53","scheduler":"wlc","method":"direct"}"#,
-        ),
-        (
-            &["service", "set", "web", "--scheduler", "lc"],
-            r#"{"command":"service_set","service":"web","scheduler":"lc"}"#,
-        ),
-        (
-            &["real", "set", "web", "10.0.0.3:80", "--method", "tunnel"],
-            r#"{"command":"real_set","service":"web","address":"10.0.0.3:80","method":"tunnel"}"#,
-        ),
-        (
-            &["real", "drain", "web", "10.0.0.3:80"],
-            r#"{"command":"real_drain","service":"web","address":"10.0.0.3:80"}"#,
-        ),
-        (
-            &[
-                "service",
-                "add",
-                "shop",
-                "--group",
-                "7",
-                "--scheduler",
-                "sh",
-                "--scheduler-flags",
-                "sh-port,sh-fallback",
-            ],
-            r#"{"command":"service_add","name":"shop","group":7,"scheduler":"sh","method":"nat","options":{"scheduler_flags":["sh-port","sh-fallback"]}}"#,
-        ),
-        (
-            &["service", "set", "web", "--persistence", "0"],
-            r#"{"command":"service_set","service":"web","options":{"persistence":0}}"#,
-        ),
-        (
-            &[
-                "service",
-                "add",
-                "all",
-                "tcp",
-                "10.0.0.1:0",
-                "--persistence",
-                "60",
-                "--persistence-netmask",
-                "255.255.255.0",
-            ],
-            r#"{"command":"service_add","name":"all","protocol":"tcp","address":"10.0.0.1:0","scheduler":"wlc","method":"nat","options":{"persistence":60,"persistence_netmask":"255.255.255.0"}}"#,
-        ),
-        (
-            &["real", "add", "web", "10.0.0.3:80", "--upper-threshold", "100", "--lower-threshold", "50"],
-            r#"{"command":"real_add","service":"web","address":"10.0.0.3:80","upper_threshold":100,"lower_threshold":50}"#,
-        ),
-        (
-            &["real", "set", "web", "10.0.0.3:80", "--upper-threshold", "100"],
-            r#"{"command":"real_set","service":"web","address":"10.0.0.3:80","upper_threshold":100}"#,
-        ),
-        (
-            &["group", "set", "7", "tcp 10.0.0.1:80", "udp 10.0.0.1:0"],
-            r#"{"command":"group_set","number":7,"endpoints":["tcp 10.0.0.1:80","udp 10.0.0.1:0"]}"#,
-        ),
-        (&["group", "remove", "7"], r#"{"command":"group_remove","number":7}"#),
-        (&["settings"], r#"{"command":"settings"}"#),
-        (
-            &["settings", "set", "drop_entry=1", "secure_tcp=3"],
-            r#"{"command":"settings_set","settings":{"drop_entry":1,"secure_tcp":3}}"#,
-        ),
-        (
-            &["service", "set", "web", "--timeout", "udp=30", "--timeout", "tcp_close=0"],
-            r#"{"command":"service_set","service":"web","options":{"timeouts":{"tcp_close":0,"udp":30}}}"#,
-        ),
-        (&["timeouts", "set", "udp=30"], r#"{"command":"timeouts_set","timeouts":{"udp":30}}"#),
-    ] {
+    for (command, want) in MEANINGS {
         assert_eq!(ran(vec![done(changed("Done."))], command).sent, want);
     }
     let ran = ran(vec![done(Count { count: 2 })], &["connection", "count", "--service", "web", "--client", "10.0.0.9"]);

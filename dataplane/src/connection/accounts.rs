@@ -53,23 +53,12 @@ fn count(real: &RealSlot, state: ConnectionState) -> &AtomicU32 {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::Accounts;
-    use link::model::MacAddress;
+    use crate::test_link::private_link;
     use link::region::DataplaneLink;
-    use link::{Layout, PortDescription};
 
     /// Accounts of four reals, and what they are kept in.
     pub(crate) fn accounts() -> (Accounts, DataplaneLink) {
-        let port = PortDescription {
-            name: "wan".to_owned(),
-            device: "none".to_owned(),
-            driver: "none".to_owned(),
-            mac: MacAddress([2, 0, 0, 0, 0, 1]),
-            mtu: 1500,
-            kernel_interface: None,
-            addresses: vec![],
-        };
-        let layout = Layout { workers: 1, ports: 1, services: 1, reals: 4 };
-        let link = DataplaneLink::private(&layout, &[port]).expect("a region");
+        let link = private_link(1, 1, 4);
         (Accounts::new(link.directory().reals.clone()), link)
     }
 }

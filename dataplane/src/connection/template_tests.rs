@@ -1,21 +1,12 @@
 use super::*;
-use link::{DataplaneLink, Layout, PortDescription};
+use crate::test_link::private_link;
+use link::DataplaneLink;
 
 const REALS: u32 = 4;
 
 /// Templates, and the link whose directory they count in.
 fn templates(capacity: u32) -> (Templates, DataplaneLink) {
-    let port = PortDescription {
-        name: "wan".to_owned(),
-        device: "net_null0".to_owned(),
-        driver: "net_null".to_owned(),
-        mac: Default::default(),
-        mtu: 1500,
-        kernel_interface: None,
-        addresses: vec![],
-    };
-    let layout = Layout { workers: 2, ports: 1, services: 2, reals: REALS };
-    let link = DataplaneLink::private(&layout, &[port]).expect("a private link");
+    let link = private_link(2, 2, REALS);
     (Templates::new(capacity, link.directory().reals.clone()), link)
 }
 

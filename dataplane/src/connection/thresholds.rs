@@ -61,24 +61,15 @@ fn connections(slot: &RealSlot) -> u64 {
 mod tests {
     use super::super::Accounts;
     use super::set;
+    use crate::test_link::private_link;
+    use link::DataplaneLink;
     use link::message::ConnectionState::{Established, Udp};
     use link::model::{ForwardMethod, RealServer};
-    use link::{DataplaneLink, Layout, PortDescription};
     use std::net::{Ipv4Addr, SocketAddrV4};
     use std::sync::atomic::Ordering::SeqCst;
 
     fn link() -> DataplaneLink {
-        let port = PortDescription {
-            name: "wan".to_owned(),
-            device: "net_null0".to_owned(),
-            driver: "net_null".to_owned(),
-            mac: Default::default(),
-            mtu: 1500,
-            kernel_interface: None,
-            addresses: vec![],
-        };
-        let layout = Layout { workers: 2, ports: 1, services: 1, reals: 2 };
-        DataplaneLink::private(&layout, &[port]).expect("a private link")
+        private_link(2, 1, 2)
     }
 
     fn real(upper_threshold: u32, lower_threshold: u32) -> RealServer {

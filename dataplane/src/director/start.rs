@@ -10,12 +10,12 @@ use crate::connection::{Accounts, Expected};
 use crate::control_link::{ControlLink, Outside};
 use crate::publisher::Publisher;
 use crate::setup::{self, PortReality};
-use crate::worker::Pools;
+use crate::worker::{Pools, Worker};
 use config::Machine;
 use link::message::Refusal;
 use link::region::{CreateError, DataplaneLink, Viewer};
 use link::transaction::{Assembler, Limits};
-use rte_rs::{Eal, EalError, EalOptions, LaunchError, Mempool, MempoolOptions, PortError};
+use rte_rs::{Eal, EalError, EalOptions, LaunchError, LcoreTask, Mempool, MempoolOptions, PortError};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -118,11 +118,7 @@ pub fn start(machine: &Machine) -> Result<Director, StartError> {
     let limits = Limits { rows: MAX_ROWS, services: layout.services, reals: layout.reals, ports: layout.ports };
     let control = ControlLink::new(link, Assembler::new(limits), publisher, outside, dataplane.unmatched);
     let stop = Arc::new(AtomicBool::new(false));
-    let mut tasks = Vec::new();
-    for (worker, lcore) in made.into_iter().zip(lcores) {
-        let stop = Arc::clone(&stop);
-        tasks.push(eal.launch(u32::from(*lcore), move || worker.run(&stop))?);
-    }
+    let tasks = launch(eal, made, lcores, &stop)?;
     let handles = ports.into_iter().map(|port| port.handle).collect();
     log::info!("{workers} workers on lcores {lcores:?}, housekeeping on lcore {}", dataplane.main_lcore);
     Ok(Director {
@@ -136,6 +132,19 @@ pub fn start(machine: &Machine) -> Result<Director, StartError> {
         stop,
         idle_wakes: 0,
     })
+}
+
+fn launch(
+    eal: &'static Eal,
+    workers: Vec<Worker>,
+    lcores: &[u16],
+    stop: &Arc<AtomicBool>,
+) -> Result<Vec<LcoreTask<Worker>>, LaunchError> {
+    let one = |(worker, lcore): (Worker, &u16)| {
+        let stop = Arc::clone(stop);
+        eal.launch(u32::from(*lcore), move || worker.run(&stop))
+    };
+    workers.into_iter().zip(lcores).map(one).collect()
 }
 
 /// Before any device is touched: the first dataplane's ports are not to be disturbed.

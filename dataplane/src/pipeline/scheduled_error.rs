@@ -12,6 +12,9 @@ use link::DropReason;
 use link::message::ConnectionState;
 use rte_rs::Mbuf;
 
+/// Milliseconds that a connection has until its first packet, whatever the timeouts are: as in the reference.
+const UNTIL_FIRST_PACKET: u32 = 3000;
+
 impl Pipeline {
     /// The connection is one that has seen no packet yet, and is soon gone without one. An error without a service or a
     /// real is dropped: nobody is told about an error.
@@ -52,6 +55,9 @@ impl Pipeline {
             let Some(index) = self.insert_chosen(&choice, &identity, ConnectionState::None) else {
                 return Fate::Drop(DropReason::TableFull);
             };
+            if let Some(connection) = self.connections.connection(index) {
+                connection.set_timeout(UNTIL_FIRST_PACKET);
+            }
             self.connections_changed();
             self.counters.worker.connections_created.add(1);
             self.begin_help(index, &identity, choice.service());

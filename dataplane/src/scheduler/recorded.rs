@@ -6,11 +6,12 @@ use super::Newcomer;
 use crate::connection::tcp::{Direction, Event, Rules, next_state};
 use crate::connection::{Accounts, Endpoint};
 use crate::service::{Cursors, ServiceTable, Slots, directory};
+use crate::test_link::private_link;
+use link::DataplaneLink;
 use link::message::ConnectionState;
 use link::model::{
     self, ForwardMethod, Protocol, RealServer, SchedulerFlags, Service, ServiceKey, ServiceOptions, Settings,
 };
-use link::{DataplaneLink, Layout, PortDescription};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -43,17 +44,7 @@ impl Bench {
         let options = ServiceOptions { flags, ..ServiceOptions::new(words[0].parse().expect("a scheduler")) };
         let key = ServiceKey::new(Protocol::Udp, SocketAddrV4::new(Ipv4Addr::new(10, 9, 0, 1), 80));
         let services = vec![Service { key, options, reals: Vec::new() }];
-        let layout = Layout { workers: 1, ports: 1, services: 1, reals: 16 };
-        let wan = PortDescription {
-            name: "wan".to_owned(),
-            device: "net_null0".to_owned(),
-            driver: "net_null".to_owned(),
-            mac: Default::default(),
-            mtu: 1500,
-            kernel_interface: None,
-            addresses: vec![],
-        };
-        let link = DataplaneLink::private(&layout, &[wan]).expect("a private link");
+        let link = private_link(1, 1, 16);
         let accounts = Accounts::new(link.directory().reals.clone());
         let mut bench = Self {
             wanted: model::ServiceTable { services, ..model::ServiceTable::default() },

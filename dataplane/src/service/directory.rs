@@ -107,26 +107,17 @@ mod tests {
     use super::{publish, reclaim};
     use crate::scheduler::Load;
     use crate::service::{RECLAIM_AFTER_MS, Slots};
+    use crate::test_link::private_link;
+    use link::DataplaneLink;
     use link::directory::RealState;
     use link::model::{
         ForwardMethod, Protocol, RealServer, SchedulerKind, Service, ServiceKey, ServiceOptions, ServiceTable,
     };
-    use link::{DataplaneLink, Layout, PortDescription};
     use std::net::{Ipv4Addr, SocketAddrV4};
     use std::sync::atomic::Ordering;
 
     fn link() -> DataplaneLink {
-        let port = PortDescription {
-            name: "wan".to_owned(),
-            device: "net_null0".to_owned(),
-            driver: "net_null".to_owned(),
-            mac: Default::default(),
-            mtu: 1500,
-            kernel_interface: None,
-            addresses: vec![],
-        };
-        let layout = Layout { workers: 2, ports: 1, services: 2, reals: 4 };
-        DataplaneLink::private(&layout, &[port]).expect("a private link")
+        private_link(2, 2, 4)
     }
 
     fn service(hosts: &[u8]) -> ServiceTable {

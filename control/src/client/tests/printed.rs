@@ -197,9 +197,9 @@ warning     The kernel interface sluice-wan does not exist.
     assert_eq!(json, status);
 }
 
-#[test]
-fn an_explanation_is_a_sentence_and_its_grounds() {
-    let explained = Explained {
+/// A packet that would open a connection.
+fn explained() -> Explained {
+    Explained {
         protocol: Protocol::Tcp,
         source: endpoint("202.100.1.2:3456"),
         destination: endpoint("202.103.106.5:80"),
@@ -223,7 +223,12 @@ fn an_explanation_is_a_sentence_and_its_grounds() {
             mac: MacAddress([2, 0, 0, 0, 2, 3]),
         }),
         generation: 7,
-    };
+    }
+}
+
+#[test]
+fn an_explanation_is_a_sentence_and_its_grounds() {
+    let explained = explained();
     let command = &["explain", "tcp", "202.100.1.2:3456", "202.103.106.5:80"];
     let new = ran(vec![done(&explained)], command);
     let sent = r#"{"command":"explain","protocol":"tcp","source":"202.100.1.2:3456","destination":"202.103.106.5:80"}"#;
