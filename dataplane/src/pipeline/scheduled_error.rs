@@ -10,6 +10,7 @@ use crate::icmp::Quoted;
 use crate::scheduler::Newcomer;
 use link::DropReason;
 use link::message::ConnectionState;
+use link::model::Protocol;
 use rte_rs::Mbuf;
 
 /// Milliseconds that a connection has until its first packet, whatever the timeouts are: as in the reference.
@@ -52,7 +53,11 @@ impl Pipeline {
             // A connection that ends with this packet.
             self.leave_template(&choice);
         } else {
-            let Some(index) = self.insert_chosen(&choice, &identity, ConnectionState::None) else {
+            let state = match quoted.protocol {
+                Protocol::Tcp => ConnectionState::None,
+                Protocol::Udp => ConnectionState::Udp,
+            };
+            let Some(index) = self.insert_chosen(&choice, &identity, state) else {
                 return Fate::Drop(DropReason::TableFull);
             };
             if let Some(connection) = self.connections.connection(index) {
