@@ -295,7 +295,7 @@ const MEANINGS: &[(&[&str], &str)] = &[
 #[test]
 fn commands_mean_their_requests() {
     for (command, want) in MEANINGS {
-        assert_eq!(ran(vec![done(changed("Done."))], command).sent, want);
+        assert_eq!(ran(vec![done(changed("Done."))], command).sent, *want);
     }
     let ran = ran(vec![done(Count { count: 2 })], &["connection", "count", "--service", "web", "--client", "10.0.0.9"]);
     assert_eq!(ran.sent, r#"{"command":"connection_count","client":"10.0.0.9","service":"web","limit":0}"#);
