@@ -316,7 +316,7 @@ impl Connection {
 
     /// Owner only.
     #[inline]
-    pub(crate) fn set_timeout(&self, timeout: u32) {
+    pub(super) fn set_timeout(&self, timeout: u32) {
         self.timeout.store(timeout, Ordering::Relaxed);
     }
 

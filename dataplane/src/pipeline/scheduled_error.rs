@@ -60,9 +60,7 @@ impl Pipeline {
             let Some(index) = self.insert_chosen(&choice, &identity, state) else {
                 return Fate::Drop(DropReason::TableFull);
             };
-            if let Some(connection) = self.connections.connection(index) {
-                connection.set_timeout(UNTIL_FIRST_PACKET);
-            }
+            self.connections.enter_state(index, state, UNTIL_FIRST_PACKET, self.now);
             self.connections_changed();
             self.counters.worker.connections_created.add(1);
             self.begin_help(index, &identity, choice.service());
