@@ -18,7 +18,7 @@ pub struct Sweeper {
 }
 
 impl Sweeper {
-    /// Looks at the next so many buckets. `pressure`: of some worker, see [`Self::asks_for_pressure`].
+    /// Looks at the next so many buckets. `pressure`: some worker is under it.
     pub fn step(
         &mut self,
         templates: &Templates,
