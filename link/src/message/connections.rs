@@ -34,7 +34,7 @@ pub enum ConnectionState {
 }
 
 impl ConnectionState {
-    /// Every state, in the order of its number; [`Timeouts::entries`] has the same order.
+    /// Every state, in the order of its number; [`Timeouts::entries`](crate::model::Timeouts::entries) has the same order.
     pub const ALL: [Self; 12] = [
         Self::None,
         Self::Established,
