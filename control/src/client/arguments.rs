@@ -84,6 +84,15 @@ pub(super) enum Command {
     },
     /// The Ethernet ports and their counters
     Ports,
+    /// Where the workers' cycles go, live: by stage, idle share, bursts, hand-offs
+    Perf {
+        /// Seconds that one report covers
+        #[arg(long, default_value = "1", value_name = "SECONDS", value_parser = interval)]
+        interval: Duration,
+        /// How many reports; 0 = until it is interrupted
+        #[arg(long, default_value_t = 1)]
+        count: u64,
+    },
     /// What would happen to a packet now, and why; changes nothing
     Explain {
         /// tcp or udp
@@ -206,6 +215,11 @@ fn endpoint(text: &str) -> Result<SocketAddrV4, String> {
     text.parse().map_err(|_| "allowed an IPv4 address and a port, as 10.0.0.1:80".to_owned())
 }
 
+fn interval(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.1..=3600.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| "allowed seconds, 0.1 to 3600".to_owned())
+}
+
 fn seconds(text: &str) -> Result<(String, u64), String> {
     let parts = text.split_once('=').and_then(|(key, seconds)| Some((key.to_owned(), seconds.parse().ok()?)));
     parts.ok_or_else(|| "allowed a key and whole seconds, as tcp_established=600".to_owned())
@@ -231,6 +245,13 @@ pub(super) enum Task {
         /// Only this service.
         service: Option<String>,
     },
+    /// Where cycles go.
+    Perf {
+        /// What one report covers.
+        interval: Duration,
+        /// How many; 0 = no end.
+        count: u64,
+    },
     /// The drop reasons.
     Drops {
         /// Those at 0 too.
@@ -254,6 +275,7 @@ impl Command {
     pub(super) fn task(&self) -> Result<Task, Stop> {
         let request = match self {
             Self::Stats { service, rate: true } => return Ok(Task::Rate { service: service.clone() }),
+            Self::Perf { interval, count } => return Ok(Task::Perf { interval: *interval, count: *count }),
             Self::Drops { all } => return Ok(Task::Drops { all: *all }),
             Self::Top { interval, once } => return Ok(Task::Top(Top { interval: *interval, once: *once })),
             Self::Ipvsadm { arguments } => return Ok(Task::Ipvsadm { arguments: arguments.clone() }),

@@ -6,6 +6,7 @@ mod connection;
 mod explain;
 mod ipvsadm;
 mod local;
+mod perf;
 mod rate;
 mod show;
 mod table;
@@ -133,6 +134,7 @@ fn execute(arguments: &Arguments, out: &mut dyn Write, errors: &mut dyn Write) -
     match task {
         Task::Check => return check::check(&mut connection, json, out),
         Task::Rate { service } => rate(&mut connection, service, json, out)?,
+        Task::Perf { interval, count } => perf::run(&mut connection, interval, count, json, out)?,
         Task::Drops { all } => drops(&mut connection, all, json, out)?,
         Task::Ask(request) => ask(&mut connection, &request, json, out)?,
         Task::Top(_) | Task::Ipvsadm { .. } | Task::Local(_) => {}
@@ -160,8 +162,12 @@ fn ask(connection: &mut Connection, request: &Request, json: bool, out: &mut dyn
         Request::Ports => show::ports(&connection.ask::<Vec<PortRow>>(request)?, out)?,
         Request::Explain { .. } => explain::explain(&connection.ask::<Explained>(request)?, out)?,
         Request::GroupList => show::groups(&connection.ask::<Vec<GroupRow>>(request)?, out)?,
-        // ipvsadm and top show these.
-        Request::History { .. } | Request::LvsServices | Request::LvsTimeouts | Request::LvsChange { .. } => {
+        // ipvsadm, top and perf show these.
+        Request::Perf
+        | Request::History { .. }
+        | Request::LvsServices
+        | Request::LvsTimeouts
+        | Request::LvsChange { .. } => {
             return json_result(connection, request, out);
         }
         Request::Settings => show::settings(&connection.ask::<Vec<SettingRow>>(request)?, out)?,

@@ -47,6 +47,7 @@ pub(super) async fn handle(daemon: &Daemon, request: Request, out: &mut Output) 
         Request::Drops => out.end(report::drops(daemon)).await,
         Request::History { services, since } => out.end(Ok(observe::history(daemon, &services, since))).await,
         Request::Ports => out.end(report::ports(daemon)).await,
+        Request::Perf => out.end(report::perf(daemon)).await,
         Request::Explain { protocol, source, destination } => {
             out.end(explain(daemon, Flow { protocol, source, destination }).await).await
         }

@@ -1,9 +1,11 @@
 //! What clients are told: the running services joined with what the dataplane shows of itself.
 
 mod explained;
+mod perf;
 mod services;
 
 pub(super) use explained::explained;
+pub(super) use perf::perf;
 pub(super) use services::{counted, groups, service};
 
 use super::differences::differences;

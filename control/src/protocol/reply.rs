@@ -2,10 +2,12 @@
 
 mod connections;
 mod director;
+mod perf;
 mod services;
 
 pub use connections::*;
 pub use director::*;
+pub use perf::*;
 pub use services::*;
 
 use link::model::Protocol;

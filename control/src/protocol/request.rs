@@ -97,6 +97,8 @@ pub enum Request {
     },
     /// The Ethernet ports and their counters: a list of [`super::PortRow`] as the result.
     Ports,
+    /// Where the workers' cycles go: [`super::Perf`].
+    Perf,
     /// What the director would do with a packet of this flow now, and why; changes nothing: [`super::Explained`].
     Explain {
         /// TCP or UDP.

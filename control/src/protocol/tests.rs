@@ -48,6 +48,7 @@ fn one_of_each() -> Vec<Request> {
         Request::Drops,
         Request::Ports,
         Request::History { services: vec!["web".to_owned()], since: 17 },
+        Request::Perf,
         Request::Explain { protocol: Protocol::Udp, source: address, destination: address },
         Request::Apply { text: "[timeouts]\n".to_owned(), file: "a \"file\"".to_owned(), dry_run: true },
         Request::Reload { dry_run: false },
