@@ -19,7 +19,7 @@ pub mod rules;
 mod services;
 
 pub use error::ConfigError;
-pub use machine::{Control, Dataplane, Idle, InterfaceAddress, Machine, Port, Unmatched, Vips};
+pub use machine::{Control, Dataplane, Faces, Idle, InterfaceAddress, Machine, Port, Unmatched, Vips};
 pub use services::{NamedService, Services};
 
 /// Every key of sluice.toml as `section.key`, in the order of the file.

@@ -26,6 +26,26 @@ pub struct Machine {
 }
 
 impl Machine {
+    /// Who sends to port `index`: what the file says; else clients where a static default route leads, reals on the
+    /// others, and both where there is no such route or only one port.
+    pub fn faces(&self, index: u16) -> Faces {
+        if let Some(faces) = self.ports.get(usize::from(index)).and_then(|port| port.faces) {
+            return faces;
+        }
+        let mut outward =
+            self.routes.iter().filter(|route| route.prefix.length == 0).map(|route| route.port).peekable();
+        match outward.peek() {
+            Some(_) if self.ports.len() > 1 => {
+                if outward.any(|port| port == index) {
+                    Faces::Clients
+                } else {
+                    Faces::Reals
+                }
+            }
+            _ => Faces::Both,
+        }
+    }
+
     /// Loads the file.
     ///
     /// # Errors
@@ -94,6 +114,8 @@ pub struct Port {
     pub kernel_interface: Option<String>,
     /// Bytes, IPv4 header on: 68 to 9600.
     pub mtu: u16,
+    /// Who sends to it; `None`: [`Machine::faces`] guesses.
+    pub faces: Option<Faces>,
 }
 
 /// An address with the length of its network's prefix: `10.0.1.1/24`.
@@ -177,6 +199,18 @@ words! {
         Pause = "pause",
         /// Sleeps for some microseconds after a while without packets: for machines that do other things too.
         Sleep = "sleep",
+    }
+}
+
+words! {
+    /// Who sends to a port: it decides by which end of its packets the device spreads them over the workers.
+    Faces {
+        /// Clients: packets belong to the worker that their source names.
+        Clients = "clients",
+        /// Reals: replies belong to the worker that their destination names.
+        Reals = "reals",
+        /// Both.
+        Both = "both",
     }
 }
 

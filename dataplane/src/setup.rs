@@ -5,9 +5,9 @@ use crate::nexthop::PortInterface;
 use crate::pipeline::{LARGE_ROOM, PortFacts};
 use config::Machine;
 use link::Layout;
-use link::PortDescription;
 use link::directory::Directory;
 use link::model::{MacAddress, NextHopTable};
+use link::{PortDescription, PortQueues};
 use rte_rs::{Mempool, MempoolOptions};
 use std::sync::Arc;
 
@@ -63,6 +63,8 @@ pub struct PortReality {
     pub mtu: u16,
     /// Its driver.
     pub driver: String,
+    /// Its queues.
+    pub queues: PortQueues,
 }
 
 /// How many control connections with a helper there can be at one time, over all workers: one in 128 connections. Each
@@ -113,6 +115,7 @@ pub fn port_descriptions(machine: &Machine, real: &[PortReality]) -> Vec<PortDes
             mtu: real.mtu,
             kernel_interface: port.kernel_interface.clone(),
             addresses: port.addresses.iter().map(|own| (own.address, own.length)).collect(),
+            queues: real.queues,
         })
         .collect()
 }

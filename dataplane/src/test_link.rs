@@ -12,6 +12,7 @@ pub(crate) fn private_link(workers: u16, services: u32, reals: u32) -> Dataplane
         mtu: 1500,
         kernel_interface: None,
         addresses: vec![],
+        queues: Default::default(),
     };
     DataplaneLink::private(&Layout { workers, ports: 1, services, reals }, &[port]).expect("a private link")
 }

@@ -79,6 +79,7 @@ fn port() -> PortDescription {
         mtu: 1500,
         kernel_interface: None,
         addresses: vec![],
+        queues: Default::default(),
     }
 }
 

@@ -147,6 +147,7 @@ int sluice_port_info(uint16_t port, struct sluice_port_info *info)
 		.max_tx_queues = dev.max_tx_queues,
 		.socket = rte_eth_dev_socket_id(port),
 		.rss_hash_offload = (dev.rx_offload_capa & RTE_ETH_RX_OFFLOAD_RSS_HASH) != 0,
+		.rss_table_size = dev.reta_size,
 	};
 	return 0;
 }
@@ -180,6 +181,43 @@ int sluice_port_rx_queue(uint16_t port, uint16_t queue, uint16_t descriptors, st
 int sluice_port_tx_queue(uint16_t port, uint16_t queue, uint16_t descriptors)
 {
 	return rte_eth_tx_queue_setup(port, queue, descriptors, (unsigned int)rte_eth_dev_socket_id(port), NULL);
+}
+
+int sluice_port_rss_table(uint16_t port, const uint16_t *queues, uint16_t count)
+{
+	struct rte_eth_rss_reta_entry64 groups[RTE_ETH_RSS_RETA_SIZE_512 / RTE_ETH_RETA_GROUP_SIZE];
+
+	if (count > RTE_ETH_RSS_RETA_SIZE_512)
+		return -ENOTSUP;
+	memset(groups, 0, sizeof(groups));
+	for (uint16_t entry = 0; entry < count; entry++) {
+		struct rte_eth_rss_reta_entry64 *group = &groups[entry / RTE_ETH_RETA_GROUP_SIZE];
+
+		group->mask |= 1ULL << entry % RTE_ETH_RETA_GROUP_SIZE;
+		group->reta[entry % RTE_ETH_RETA_GROUP_SIZE] = queues[entry];
+	}
+	return rte_eth_dev_rss_reta_update(port, groups, count);
+}
+
+int sluice_port_rss_rule(uint16_t port, uint64_t types)
+{
+	const struct rte_flow_attr attributes = { .ingress = 1 };
+	const bool udp = (types & RTE_ETH_RSS_NONFRAG_IPV4_UDP) != 0;
+	const struct rte_flow_item pattern[] = {
+		{ .type = RTE_FLOW_ITEM_TYPE_ETH },
+		{ .type = RTE_FLOW_ITEM_TYPE_IPV4 },
+		{ .type = udp ? RTE_FLOW_ITEM_TYPE_UDP : RTE_FLOW_ITEM_TYPE_TCP },
+		{ .type = RTE_FLOW_ITEM_TYPE_END },
+	};
+	/* No queues and no key: those of the port stay. */
+	const struct rte_flow_action_rss rss = { .func = RTE_ETH_HASH_FUNCTION_DEFAULT, .types = types };
+	const struct rte_flow_action actions[] = {
+		{ .type = RTE_FLOW_ACTION_TYPE_RSS, .conf = &rss },
+		{ .type = RTE_FLOW_ACTION_TYPE_END },
+	};
+	struct rte_flow_error error;
+
+	return rte_flow_create(port, &attributes, pattern, actions, &error) == NULL ? -rte_errno : 0;
 }
 
 int sluice_port_statistics(uint16_t port, struct sluice_port_statistics *statistics)

@@ -9,6 +9,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <rte_flow.h>
 #include <rte_hash.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
@@ -70,6 +71,7 @@ struct sluice_port_info {
 	uint16_t max_tx_queues;
 	int32_t socket; /* NUMA node, -1 = any */
 	uint32_t rss_hash_offload; /* 1: can store the hash in the mbuf */
+	uint32_t rss_table_size; /* entries; 0 = it has none */
 };
 
 /* How to configure a port. */
@@ -125,6 +127,10 @@ int sluice_port_info(uint16_t port, struct sluice_port_info *info);
 int sluice_port_configure(uint16_t port, struct sluice_port_config *config);
 int sluice_port_rx_queue(uint16_t port, uint16_t queue, uint16_t descriptors, struct rte_mempool *pool);
 int sluice_port_tx_queue(uint16_t port, uint16_t queue, uint16_t descriptors);
+/* Started ports. The queue of each entry of the redirection table; count is the table's size. */
+int sluice_port_rss_table(uint16_t port, const uint16_t *queues, uint16_t count);
+/* Started ports. Which fields of TCP or UDP packets over IPv4 the hash takes: types has one kind and the halves. */
+int sluice_port_rss_rule(uint16_t port, uint64_t types);
 int sluice_port_statistics(uint16_t port, struct sluice_port_statistics *statistics);
 /* 1 up, 0 down, -errno; does not wait. */
 int sluice_port_link_up(uint16_t port);

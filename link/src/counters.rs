@@ -233,8 +233,9 @@ counters! {
         rx_missed "Packets that the device lost: no worker fetched them in time, or no buffer was left (its own count).",
         rx_errors "Packets received with an error, and lost (the device's own count).",
         tx_errors "Packets that the device could not send (its own count, which the main lcore copies, as those two).",
+        handed_off "Of the packets received, those passed to the worker that owns their connection.",
     }
-    reserved 6;
+    reserved 5;
 }
 
 counters! {

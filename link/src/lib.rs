@@ -63,7 +63,7 @@ mod wire_number;
 pub use drop_reason::DropReason;
 pub use layout::{ABI_VERSION, Layout};
 pub use memory::{Handle, Shared};
-pub use port::{PortDescription, PortError};
+pub use port::{PortDescription, PortError, PortQueues, Steering};
 pub use region::{
     AttachError, ControlLink, CreateError, DataplaneLink, Garbage, Identity, RealReport, Received, ServiceReport, View,
     Viewer,

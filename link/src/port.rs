@@ -22,6 +22,49 @@ pub struct PortDescription {
     pub kernel_interface: Option<String>,
     /// The director's own addresses on it, with their prefix lengths; at most 8.
     pub addresses: Vec<(Ipv4Addr, u8)>,
+    /// Its queues, and how packets get from them to their owners.
+    pub queues: PortQueues,
+}
+
+/// The queues of a port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortQueues {
+    /// Receive queues.
+    pub rx: u16,
+    /// Transmit queues.
+    pub tx: u16,
+    /// How packets get to the worker that owns their connection.
+    pub steering: Steering,
+}
+
+/// How packets of a port get to the worker that owns their connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Steering {
+    /// There is one worker.
+    #[default]
+    OneWorker = 1,
+    /// The device hands each to its owner's queue.
+    ClientAffine = 2,
+    /// The device spreads them over the workers by another rule; who gets one of another's hands it over.
+    Spread = 3,
+    /// They come in on one worker, or on as many as the device string says, and are handed over.
+    HandOff = 4,
+}
+
+impl Steering {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::OneWorker, Self::ClientAffine, Self::Spread, Self::HandOff];
+
+    /// Its name in `sluice ports`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OneWorker => "one worker",
+            Self::ClientAffine => "rss client-affine",
+            Self::Spread => "rss, hand-off",
+            Self::HandOff => "hand-off",
+        }
+    }
 }
 
 /// The most addresses of a port.
@@ -38,7 +81,10 @@ pub(crate) struct PortRow {
     mac: [u8; 6],
     mtu: u16,
     address_count: u8,
-    reserved: [u8; 7],
+    steering: u8,
+    rx_queues: u16,
+    tx_queues: u16,
+    reserved: [u8; 2],
     addresses: [AddressRow; MAX_ADDRESSES],
 }
 
@@ -78,7 +124,10 @@ impl PortRow {
             mac: port.mac.0,
             mtu: port.mtu,
             address_count: 0,
-            reserved: [0; 7],
+            steering: port.queues.steering as u8,
+            rx_queues: port.queues.rx,
+            tx_queues: port.queues.tx,
+            reserved: [0; 2],
             addresses: [AddressRow::default(); MAX_ADDRESSES],
         };
         if port.addresses.len() > MAX_ADDRESSES {
@@ -124,7 +173,13 @@ impl PortRow {
                 _ => Some(string("kernel interface", &self.kernel_interface)?),
             },
             addresses,
+            queues: PortQueues { rx: self.rx_queues, tx: self.tx_queues, steering: self.steering()? },
         })
+    }
+
+    fn steering(&self) -> Result<Steering, PortError> {
+        let known = Steering::ALL.into_iter().find(|steering| *steering as u8 == self.steering);
+        known.ok_or_else(|| PortError { field: "steering", value: self.steering.to_string(), allowed: "1 to 4" })
     }
 }
 
@@ -148,7 +203,7 @@ fn string(field: &'static str, bytes: &[u8]) -> Result<String, PortError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{PortDescription, PortRow};
+    use super::{PortDescription, PortQueues, PortRow, Steering};
     use crate::model::MacAddress;
     use std::net::Ipv4Addr;
 
@@ -161,6 +216,7 @@ mod tests {
             mtu: 1500,
             kernel_interface: Some("sluice-wan".into()),
             addresses: vec![(Ipv4Addr::new(10, 0, 1, 1), 24)],
+            queues: PortQueues { rx: 4, tx: 3, steering: Steering::Spread },
         }
     }
 
@@ -203,6 +259,7 @@ mod tests {
         assert!(PortRow { name: [0; 32], ..good }.decode().is_err());
         assert!(PortRow { name: [b'x'; 32], ..good }.decode().is_err());
         assert!(PortRow { driver: [0xff; 32], ..good }.decode().is_err());
+        assert!(PortRow { steering: 0, ..good }.decode().is_err());
         assert!(good.decode().is_ok());
     }
 }

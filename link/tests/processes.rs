@@ -24,6 +24,7 @@ fn create(path: &Path) -> Result<DataplaneLink, CreateError> {
         mtu: 1500,
         kernel_interface: None,
         addresses: vec![],
+        queues: Default::default(),
     };
     DataplaneLink::create(path, &Layout { workers: 1, ports: 1, services: 16, reals: 16 }, &[port])
 }

@@ -121,6 +121,8 @@ pub struct PortCapabilities {
     pub rss_types: u64,
     /// Bytes of its key for that; 0 = not known.
     pub rss_key_length: u32,
+    /// Entries of its redirection table, from hash to queue; 0 = it has none that can be set.
+    pub rss_table_size: u32,
     /// Smallest MTU, bytes.
     pub min_mtu: u16,
     /// Largest MTU, bytes; 65535 if the driver knows no limit.
@@ -136,6 +138,12 @@ pub struct RssOptions {
     pub key: Option<Vec<u8>>,
     /// Bits of [`rss`]. Those that the port can't do are left out, with a warning.
     pub types: u64,
+    /// The `ONLY` bits of [`rss`] that the driver takes by flow rules, not by its configuration: of TCP and UDP. Without
+    /// these rules it goes on with the whole tuple, with a warning.
+    pub fields_by_rule: u64,
+    /// The queue of each entry of the redirection table, as many as [`PortCapabilities::rss_table_size`]; empty = the
+    /// driver's.
+    pub table: Vec<u16>,
 }
 
 /// How to start a port.
@@ -194,6 +202,8 @@ pub struct StartedPort {
     pub tx: Vec<TxQueue>,
     /// What is spread over the receive queues, bits of [`rss`]; 0 = nothing.
     pub rss_types: u64,
+    /// Whether the redirection table is the one that was asked for.
+    pub rss_table_is_set: bool,
     /// What is not as it was asked for, and goes without; one sentence each.
     pub warnings: Vec<String>,
 }
@@ -334,6 +344,7 @@ impl From<&sluice_port_info> for PortCapabilities {
             max_tx_queues: info.max_tx_queues,
             rss_types: info.rss_types,
             rss_key_length: info.rss_key_length,
+            rss_table_size: info.rss_table_size,
             min_mtu: info.min_mtu,
             max_mtu: info.max_mtu,
             socket: info.socket,

@@ -192,7 +192,7 @@ fn frames_larger_than_an_mbuf_are_refused_at_the_start() {
 fn what_a_driver_lacks_is_a_warning_not_a_refusal() {
     common::eal();
     let pool = pool(1023);
-    let wanted = RssOptions { key: None, types: rss::IPV4_TCP | rss::L3_SOURCE_ONLY };
+    let wanted = RssOptions { types: rss::IPV4_TCP | rss::L3_SOURCE_ONLY, ..RssOptions::default() };
     let options = PortOptions { mac: Some([2, 0, 0, 0, 0, 5]), mtu: 1400, rss: Some(wanted), ..PortOptions::default() };
     for device in ["net_ring0", "net_pcap0,tx_pcap=/dev/null"] {
         let port = start(device, &options, &pool);
@@ -287,4 +287,24 @@ fn a_tap_interface_outlives_a_crash_with_its_addresses_and_the_next_process_take
     assert!(shown.contains("10.99.0.1/24") && shown.contains("mtu 1400"), "{shown}");
     drop(tap);
     assert!(!ip(&["link", "show", "dev", NAME]).status.success(), "a clean end leaves nothing");
+}
+
+#[test]
+fn key_and_table_of_rss_are_set_and_what_needs_flow_rules_is_warned_of() {
+    common::eal();
+    let pool = pool(4095);
+    let found = EthPort::probe("net_null9").unwrap();
+    let capabilities = found.capabilities().unwrap();
+    assert_eq!((capabilities.rss_key_length, capabilities.rss_table_size), (40, 128));
+    let rss = RssOptions {
+        key: Some(vec![0x5a; 64]),
+        types: rss::IPV4_UDP,
+        fields_by_rule: rss::L3_SOURCE_ONLY | rss::L4_SOURCE_ONLY,
+        table: (0..128).map(|entry| entry % 2).collect(),
+    };
+    let options = PortOptions { rx_queues: 2, tx_queues: 2, rss: Some(rss), ..PortOptions::default() };
+    let port = found.start(&options, &pool).unwrap();
+    assert_eq!((port.rss_types, port.rss_table_is_set, port.rx.len()), (rss::IPV4_UDP, true, 2));
+    let warnings = port.warnings.join("; ");
+    assert!(warnings.contains("flow rules do not take RSS by fields"), "{warnings}");
 }

@@ -23,7 +23,7 @@ const DATAPLANE: [&str; 11] = [
     "unmatched",
     "reject_rate",
 ];
-const PORT: [&str; 6] = ["name", "device", "mac", "addresses", "kernel_interface", "mtu"];
+const PORT: [&str; 7] = ["name", "device", "mac", "addresses", "kernel_interface", "mtu", "faces"];
 const ROUTE: [&str; 3] = ["prefix", "port", "via"];
 const NEIGHBOR: [&str; 3] = ["address", "port", "mac"];
 const CONTROL: [&str; 5] = ["socket", "link", "http", "http_reals", "vips"];
@@ -173,7 +173,8 @@ fn port(section: &Section<'_>) -> Result<Port, ConfigError> {
     let kernel_interface = section.text("kernel_interface", KERNEL_INTERFACE, interface_name)?;
     let mtu = section.number("mtu", 68..=9600)?.unwrap_or(1500);
     let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
-    Ok(Port { name, device, mac, addresses, kernel_interface, mtu })
+    let faces = section.parsed("faces", "clients, reals, both")?;
+    Ok(Port { name, device, mac, addresses, kernel_interface, mtu, faces })
 }
 
 fn mac(section: &Section<'_>) -> Result<Option<MacAddress>, ConfigError> {

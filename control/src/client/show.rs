@@ -2,8 +2,8 @@
 
 use super::table::{Table, bytes, counted, duration, known};
 use crate::protocol::{
-    Changed, ConnectionRow, Count, DataplaneStatus, Drops, GroupRow, PortRow, RealRow, ServiceRow, SettingRow, Status,
-    Totals, Traffic,
+    Changed, ConnectionRow, Count, DataplaneStatus, Drops, GroupRow, PortOfWorker, PortRow, RealRow, ServiceRow,
+    SettingRow, Status, Totals, Traffic,
 };
 use link::model::{Protocol, Timeouts};
 use std::collections::BTreeMap;
@@ -298,7 +298,43 @@ pub(super) fn ports(ports: &[PortRow], out: &mut dyn Write) -> io::Result<()> {
             port.from_kernel.to_string(),
         ]);
     }
+    table.print(out)?;
+    writeln!(out)?;
+    steering(ports, out)
+}
+
+/// How packets get to the worker that owns their connection, and how many had to be handed over.
+fn steering(ports: &[PortRow], out: &mut dyn Write) -> io::Result<()> {
+    let mut table = Table::new(&[
+        "PORT",
+        ">RX QUEUES",
+        ">TX QUEUES",
+        "STEERING",
+        ">WORKER",
+        ">RX PACKETS",
+        ">HANDED OFF",
+        ">SHARE",
+    ]);
+    for port in ports {
+        let of_worker = |worker: &PortOfWorker| {
+            [
+                port.name.clone(),
+                port.rx_queues.to_string(),
+                port.tx_queues.to_string(),
+                port.steering.clone(),
+                worker.worker.to_string(),
+                worker.rx_packets.to_string(),
+                worker.handed_off.to_string(),
+                percent(worker.handed_off, worker.rx_packets),
+            ]
+        };
+        port.workers.iter().for_each(|worker| table.row(of_worker(worker)));
+    }
     table.print(out)
+}
+
+fn percent(part: u64, whole: u64) -> String {
+    if whole == 0 { "-".to_owned() } else { format!("{:.1}%", part as f64 * 100.0 / whole as f64) }
 }
 
 /// The heading of the list of connections, whose rows have fixed widths because they are printed as they come.

@@ -10,7 +10,9 @@ pub(super) use services::{counted, groups, service};
 
 use super::differences::differences;
 use super::state::Daemon;
-use crate::protocol::{DataplaneStatus, DropRow, Drops, Failure, PortRow, SettingRow, Status, Totals, WorkerRow};
+use crate::protocol::{
+    DataplaneStatus, DropRow, Drops, Failure, PortOfWorker, PortRow, SettingRow, Status, Totals, WorkerRow,
+};
 use config::Services;
 use link::counters::WorkerTotals;
 use link::model::Setting;
@@ -199,9 +201,19 @@ pub(super) fn ports(daemon: &Daemon) -> Result<Vec<PortRow>, Failure> {
                 rx_missed: counters.rx_missed,
                 rx_errors: counters.rx_errors,
                 tx_errors: counters.tx_errors,
+                rx_queues: port.queues.rx,
+                tx_queues: port.queues.tx,
+                steering: port.queues.steering.name().to_owned(),
+                handed_off: counters.handed_off,
+                workers: (0..view.identity().layout.workers).map(|worker| of_worker(view, worker, index)).collect(),
             }
         });
         rows.collect()
     });
     rows.map_err(Failure::from)
+}
+
+fn of_worker(view: &View, worker: u16, port: u16) -> PortOfWorker {
+    let counters = view.port_of_worker(worker, port).unwrap_or_default();
+    PortOfWorker { worker, rx_packets: counters.rx_packets, handed_off: counters.handed_off }
 }

@@ -55,6 +55,7 @@ impl FakeDataplane {
             mtu: 1500,
             kernel_interface: None,
             addresses: vec![(Ipv4Addr::new(10, 0, last, 1), 24)],
+            queues: Default::default(),
         };
         let link = DataplaneLink::create(path, &layout, &[port("wan", 1), port("lan", 2)]).expect("a link");
         let shared = Arc::new(Mutex::new(Shared::default()));

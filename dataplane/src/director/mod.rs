@@ -2,6 +2,7 @@
 
 mod ports;
 mod start;
+mod steering;
 mod vitals;
 mod wiring;
 

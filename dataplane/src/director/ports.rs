@@ -1,17 +1,14 @@
 //! Bringing ports up, and dealing their queues to the workers.
 
 use super::StartError;
+use super::steering::plan;
 use crate::setup::PortReality;
 use config::{Machine, Port};
-use rte_rs::port::rss;
-use rte_rs::{EthPort, Mempool, PortCapabilities, PortHandle, PortOptions, RssOptions, RxQueue, TxQueue};
+use link::{PortQueues, Steering};
+use rte_rs::{EthPort, Mempool, PortCapabilities, PortHandle, PortOptions, RxQueue, TxQueue};
 
 /// Descriptors of each queue.
 const DESCRIPTORS: u16 = 1024;
-
-/// Drivers whose device string says how many receive queues there are. Packets come in on each of them, so all are
-/// polled, whatever the number of workers.
-const FIXED_QUEUES: [&str; 3] = ["net_af_packet", "net_af_xdp", "net_pcap"];
 
 /// A port that is up.
 pub(super) struct Up {
@@ -37,33 +34,18 @@ impl Found {
         Ok(Self { port: found, capabilities })
     }
 
-    /// Receive and transmit queues for so many workers.
-    pub(super) fn queues(&self, workers: u16) -> (u16, u16) {
-        let capabilities = &self.capabilities;
-        let spreads = spread_types(capabilities) != 0;
-        let rx = if FIXED_QUEUES.contains(&capabilities.driver.as_str()) {
-            capabilities.max_rx_queues
-        } else if spreads && capabilities.max_rx_queues >= workers {
-            workers
-        } else {
-            1
-        };
-        let tx = if capabilities.max_tx_queues >= workers { workers } else { 1 };
-        (rx, tx)
-    }
-
-    pub(super) fn start(self, port: &Port, workers: u16, pool: &Mempool) -> Result<Up, StartError> {
-        let (rx_queues, tx_queues) = self.queues(workers);
-        let types = spread_types(&self.capabilities);
+    pub(super) fn start(self, machine: &Machine, index: u16, port: &Port, pool: &Mempool) -> Result<Up, StartError> {
+        let workers = machine.dataplane.workers.len() as u16;
+        let mut plan = plan(&self.capabilities, machine.faces(index), index, workers);
         let options = PortOptions {
-            rx_queues,
-            tx_queues,
+            rx_queues: plan.rx_queues,
+            tx_queues: plan.tx_queues,
             rx_descriptors: DESCRIPTORS,
             tx_descriptors: DESCRIPTORS,
             mtu: port.mtu,
             mac: port.mac.map(|mac| mac.0),
             promiscuous: false,
-            rss: (rx_queues > 1 && types != 0).then_some(RssOptions { key: None, types }),
+            rss: plan.rss.take(),
         };
         let driver = self.capabilities.driver.clone();
         let started =
@@ -71,34 +53,41 @@ impl Found {
         for warning in &started.warnings {
             log::warn!("port {}: {warning}", port.name);
         }
+        let fields = options.rss.as_ref().map_or(0, |wanted| wanted.fields_by_rule);
+        if plan.steering == Steering::ClientAffine
+            && !(started.rss_table_is_set && started.rss_types & fields == fields)
+        {
+            plan.steering = Steering::Spread;
+            plan.reason = "the driver did not do what it offers";
+        }
+        let queues = PortQueues { rx: started.rx.len() as u16, tx: started.tx.len() as u16, steering: plan.steering };
         let mac = started.port.mac();
         log::info!(
-            "port {}: {} ({driver}), MAC {}, {} receive and {} transmit queues",
+            "port {}: {} ({driver}), MAC {}, {} receive and {} transmit queues, {}: {} (RSS types {:#x}, table {}, key {})",
             port.name,
             port.device,
             link::model::MacAddress(mac),
-            started.rx.len(),
-            started.tx.len(),
+            queues.rx,
+            queues.tx,
+            queues.steering.name(),
+            plan.reason,
+            self.capabilities.rss_types,
+            self.capabilities.rss_table_size,
+            self.capabilities.rss_key_length,
         );
-        let real = PortReality { mac, mtu: started.port.mtu(), driver };
+        let real = PortReality { mac, mtu: started.port.mtu(), driver, queues };
         Ok(Up { handle: started.port, real, rx: started.rx, tx: started.tx })
     }
-}
-
-/// What a port can spread over its queues. Which queue a packet comes in on is of no consequence: its owner is computed
-/// from the client, and a packet that is elsewhere is handed over.
-fn spread_types(capabilities: &PortCapabilities) -> u64 {
-    capabilities.rss_types & (rss::IPV4 | rss::IPV4_TCP | rss::IPV4_UDP)
 }
 
 /// Mbufs for all queues, rings and bursts of this machine: as many as can be anywhere at once, and some.
 pub(super) fn mbufs(machine: &Machine, found: &[Found], rings: u32, ring_size: u32) -> u32 {
     let workers = machine.dataplane.workers.len() as u32;
-    let queues: u32 = found
-        .iter()
-        .map(|port| {
-            let (rx, tx) = port.queues(workers as u16);
-            u32::from(rx) + u32::from(tx)
+    let queues: u32 = (0u16..)
+        .zip(found)
+        .map(|(index, port)| {
+            let plan = plan(&port.capabilities, machine.faces(index), index, workers as u16);
+            u32::from(plan.rx_queues) + u32::from(plan.tx_queues)
         })
         .sum();
     let in_caches = (workers + 1) * 512;

@@ -81,7 +81,7 @@ pub fn start(machine: &Machine) -> Result<Director, StartError> {
         workers: lcores.iter().copied().map(u32::from).collect(),
         arguments: setup::eal_arguments(machine),
     })?;
-    let (mut ports, pool) = bring_ports_up(machine, workers)?;
+    let (mut ports, pool) = bring_ports_up(machine)?;
     let real: Vec<PortReality> = ports.iter().map(|port| port.real.clone()).collect();
     let layout = setup::layout(machine, workers);
     let link = DataplaneLink::create(&machine.control.link, &layout, &setup::port_descriptions(machine, &real))?;
@@ -158,7 +158,7 @@ fn refuse_second(path: &Path) -> Result<(), StartError> {
     }
 }
 
-fn bring_ports_up(machine: &Machine, workers: u16) -> Result<(Vec<Up>, Mempool), StartError> {
+fn bring_ports_up(machine: &Machine) -> Result<(Vec<Up>, Mempool), StartError> {
     let found: Vec<Found> = machine.ports.iter().map(Found::probe).collect::<Result<_, _>>()?;
     let largest = machine.ports.iter().map(|port| port.mtu).max().unwrap_or(1500);
     let options = MempoolOptions {
@@ -168,6 +168,7 @@ fn bring_ports_up(machine: &Machine, workers: u16) -> Result<(Vec<Up>, Mempool),
         socket: -1,
     };
     let pool = Mempool::new("frames", options)?;
-    let ports = machine.ports.iter().zip(found).map(|(port, found)| found.start(port, workers, &pool));
+    let ports = (0u16..).zip(machine.ports.iter().zip(found));
+    let ports = ports.map(|(index, (port, found))| found.start(machine, index, port, &pool));
     Ok((ports.collect::<Result<_, _>>()?, pool))
 }

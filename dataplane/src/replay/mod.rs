@@ -18,6 +18,7 @@ use crate::worker::Pools;
 use capture::{Frame, Inputs, OutputFile};
 use config::{Machine, Services};
 pub use error::ReplayError;
+use link::PortQueues;
 use link::region::DataplaneLink;
 use report::VerdictLine;
 use rte_rs::{Burst, Eal, EalOptions, Mbuf, Mempool, MempoolOptions};
@@ -175,7 +176,7 @@ fn write_line(file: &mut BufWriter<File>, line: &VerdictLine<'_>, path: Option<&
 
 fn port_reality((index, port): (usize, &config::Port)) -> PortReality {
     let mac = port.mac.map_or_else(|| setup::replay_mac(index), |mac| mac.0);
-    PortReality { mac, mtu: port.mtu, driver: "capture file".to_owned() }
+    PortReality { mac, mtu: port.mtu, driver: "capture file".to_owned(), queues: PortQueues::default() }
 }
 
 /// What happens between two frames.

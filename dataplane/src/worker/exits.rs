@@ -126,6 +126,9 @@ impl Output for Exits {
             self.counters.worker.dropped(DropReason::HandOffQueueFull).add(1);
             return;
         };
+        if let Some(cells) = self.counters.port(mbuf.port()) {
+            cells.handed_off.add(1);
+        }
         push(&mut lane.pending, mbuf);
         if lane.pending.is_full() {
             flush_ring(lane, DropReason::HandOffQueueFull, &self.counters, &mut self.clock);

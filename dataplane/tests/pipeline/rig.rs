@@ -170,8 +170,9 @@ pub(crate) struct Rig {
 impl Rig {
     pub(crate) fn new(machine: Machine) -> Self {
         let workers = machine.dataplane.workers.len() as u16;
-        let reality =
-            |port: &config::Port| Some(PortReality { mac: port.mac?.0, mtu: port.mtu, driver: "none".to_owned() });
+        let reality = |port: &config::Port| {
+            Some(PortReality { mac: port.mac?.0, mtu: port.mtu, driver: "none".to_owned(), queues: Default::default() })
+        };
         let real: Vec<PortReality> = machine.ports.iter().filter_map(reality).collect();
         let descriptions = setup::port_descriptions(&machine, &real);
         let link = DataplaneLink::private(&setup::layout(&machine, workers), &descriptions).unwrap();

@@ -24,6 +24,7 @@ fn wan() -> PortDescription {
         mtu: 1500,
         kernel_interface: Some("sluice-wan".into()),
         addresses: vec![(Ipv4Addr::new(10, 0, 1, 1), 24)],
+        queues: Default::default(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The start of a port, step by step.
 
 use super::{
-    EthPort, PortCapabilities, PortError, PortHandle, PortLife, PortOptions, RssOptions, StartedPort, attempt,
+    EthPort, PortCapabilities, PortError, PortHandle, PortLife, PortOptions, RssOptions, StartedPort, attempt, rss,
 };
 use crate::error::describe;
 use crate::mempool::Mempool;
@@ -27,10 +27,12 @@ impl EthPort {
             Start { capabilities: PortCapabilities::from(&info), info, life: &life, options, warnings: Vec::new() };
         let mtu = start.choose_mtu(pool)?;
         start.check_queues()?;
-        let rss_types = start.configure(mtu, pool)?;
+        let mut rss_types = start.configure(mtu, pool)?;
         let mtu = start.set_mtu(mtu);
         let mac_is_set = start.set_mac()?;
         start.run()?;
+        rss_types |= start.select_fields(rss_types);
+        let rss_table_is_set = start.set_table(rss_types);
         start.set_promiscuous(mac_is_set)?;
         start.take_multicast();
         let mac = if mac_is_set { None } else { options.mac }.map_or_else(|| start.mac(), Ok)?;
@@ -40,6 +42,7 @@ impl EthPort {
             tx: (0..options.tx_queues).map(|queue| TxQueue::new(life.id, queue, &life)).collect(),
             port: PortHandle { life, mac, mtu },
             rss_types,
+            rss_table_is_set,
             warnings,
         })
     }
@@ -93,10 +96,10 @@ impl Start<'_> {
     /// Sets the port and its queues up; returns what is spread over them.
     fn configure(&mut self, mtu: u16, pool: &Mempool) -> Result<u64, PortError> {
         let id = self.life.id;
-        let mut rss = Rss::default();
+        let mut chosen = Rss::default();
         if let Some(wanted) = &self.options.rss {
-            rss = Rss::negotiate(wanted, &self.capabilities);
-            for warning in std::mem::take(&mut rss.warnings) {
+            chosen = Rss::negotiate(wanted, &self.capabilities);
+            for warning in std::mem::take(&mut chosen.warnings) {
                 self.warn(&warning);
             }
         }
@@ -107,9 +110,9 @@ impl Start<'_> {
             tx_descriptors: self.options.tx_descriptors,
             mtu: u32::from(mtu),
             rss_hash_offload: self.info.rss_hash_offload,
-            rss_types: rss.types,
-            rss_key: rss.key.as_mut().map_or(std::ptr::null_mut(), |key| key.as_mut_ptr()),
-            rss_key_length: rss.key.as_ref().map_or(0, |key| key.len() as u32),
+            rss_types: chosen.types,
+            rss_key: chosen.key.as_mut().map_or(std::ptr::null_mut(), |key| key.as_mut_ptr()),
+            rss_key_length: chosen.key.as_ref().map_or(0, |key| key.len() as u32),
         };
         // SAFETY: the port is open and not started; the structure and the key it points to live through the call, which
         // copies both.
@@ -124,7 +127,7 @@ impl Start<'_> {
             let setup = || unsafe { dpdk_sys::sluice_port_tx_queue(id, queue, config.tx_descriptors) };
             self.check("setting a transmit queue up", setup)?;
         }
-        Ok(rss.types)
+        Ok(chosen.types)
     }
 
     /// Tells the driver the MTU; returns the one in force.
@@ -177,6 +180,39 @@ impl Start<'_> {
         self.check("starting it", || unsafe { dpdk_sys::rte_eth_dev_start(id) })?;
         self.life.set_started();
         Ok(())
+    }
+
+    /// Has the hash take some fields only, by flow rules; returns the bits of those in force.
+    fn select_fields(&mut self, types: u64) -> u64 {
+        let fields = self.options.rss.as_ref().map_or(0, |wanted| wanted.fields_by_rule);
+        if types == 0 || fields == 0 {
+            return 0;
+        }
+        let id = self.life.id;
+        for kind in [rss::IPV4_TCP, rss::IPV4_UDP].into_iter().filter(|kind| types & kind != 0) {
+            // SAFETY: the port is open and started; the call takes numbers only.
+            if let Err(reason) = attempt(|| unsafe { dpdk_sys::sluice_port_rss_rule(id, kind | fields) }) {
+                self.warn(&format!("its flow rules do not take RSS by fields {fields:#x} ({reason})"));
+                return 0;
+            }
+        }
+        fields
+    }
+
+    /// Sets the redirection table, if one is wanted; whether it is in force.
+    fn set_table(&mut self, types: u64) -> bool {
+        let table = self.options.rss.as_ref().map_or(&[][..], |wanted| &wanted.table);
+        let Ok(count) = u16::try_from(table.len()) else { return false };
+        if types == 0 || count == 0 {
+            return false;
+        }
+        let id = self.life.id;
+        // SAFETY: the port is open and started; `table` has `count` entries, which the call reads.
+        let set = attempt(|| unsafe { dpdk_sys::sluice_port_rss_table(id, table.as_ptr(), count) });
+        if let Err(reason) = &set {
+            self.warn(&format!("its RSS table of {count} entries can't be set ({reason})"));
+        }
+        set.is_ok()
     }
 
     /// Frames for another MAC address are received if that is wanted, or if the port could not take the one it was to
@@ -263,6 +299,7 @@ mod tests {
             max_tx_queues: 1,
             rss_types,
             rss_key_length,
+            rss_table_size: 0,
             min_mtu: 68,
             max_mtu: 1500,
             socket: -1,
@@ -271,23 +308,29 @@ mod tests {
 
     #[test]
     fn rss_that_the_port_can_do_is_taken_as_it_is() {
-        let rss = Rss::negotiate(&RssOptions { key: Some(vec![7; 40]), types: 0b11 }, &port(0b111, 40));
+        let rss = Rss::negotiate(
+            &RssOptions { key: Some(vec![7; 40]), types: 0b11, ..RssOptions::default() },
+            &port(0b111, 40),
+        );
         assert_eq!((rss.types, rss.key, rss.warnings.len()), (0b11, Some(vec![7; 40]), 0));
     }
 
     #[test]
     fn rss_types_that_the_port_lacks_are_left_out_with_a_warning() {
-        let rss = Rss::negotiate(&RssOptions { key: None, types: 0b11 }, &port(0b1, 40));
+        let rss = Rss::negotiate(&RssOptions { key: None, types: 0b11, ..RssOptions::default() }, &port(0b1, 40));
         assert_eq!((rss.types, rss.warnings.len()), (0b1, 1));
-        let none = Rss::negotiate(&RssOptions { key: Some(vec![7; 40]), types: 0b11 }, &port(0, 0));
+        let none =
+            Rss::negotiate(&RssOptions { key: Some(vec![7; 40]), types: 0b11, ..RssOptions::default() }, &port(0, 0));
         assert_eq!((none.types, none.key, none.warnings.len()), (0, None, 1));
     }
 
     #[test]
     fn an_rss_key_is_cut_to_the_ports_length_and_a_short_one_not_used() {
-        let long = Rss::negotiate(&RssOptions { key: Some(vec![7; 52]), types: 1 }, &port(1, 40));
+        let long =
+            Rss::negotiate(&RssOptions { key: Some(vec![7; 52]), types: 1, ..RssOptions::default() }, &port(1, 40));
         assert_eq!((long.key.map(|key| key.len()), long.warnings.len()), (Some(40), 0));
-        let short = Rss::negotiate(&RssOptions { key: Some(vec![7; 16]), types: 1 }, &port(1, 40));
+        let short =
+            Rss::negotiate(&RssOptions { key: Some(vec![7; 16]), types: 1, ..RssOptions::default() }, &port(1, 40));
         assert_eq!((short.key, short.warnings.len()), (None, 1));
     }
 }

@@ -5,7 +5,7 @@ use crate::client::DONE;
 use crate::client::table::{bytes, duration};
 use crate::protocol::{
     ConnectionRow, Count, DataplaneStatus, DropRow, Drops, Explained, ExplainedConnection, ExplainedHop, ExplainedReal,
-    ExplainedService, Outcome, PortRow, SettingRow, Status, Totals, Traffic,
+    ExplainedService, Outcome, PortOfWorker, PortRow, SettingRow, Status, Totals, Traffic,
 };
 use link::message::ConnectionState;
 use link::model::{ForwardMethod, MacAddress, Protocol, SchedulerKind, Timeouts};
@@ -128,6 +128,14 @@ fn ports_show_their_identity_and_their_counters() {
         rx_missed: 5,
         rx_errors: 6,
         tx_errors: 7,
+        rx_queues: 2,
+        tx_queues: 2,
+        steering: "rss, hand-off".into(),
+        handed_off: 1,
+        workers: vec![
+            PortOfWorker { worker: 0, rx_packets: 4, handed_off: 1 },
+            PortOfWorker { worker: 1, rx_packets: 0, handed_off: 0 },
+        ],
     };
     let want = "\
 PORT  DEVICE    DRIVER   MAC                 MTU  KERNEL INTERFACE  ADDRESSES
@@ -135,6 +143,10 @@ wan   net_tap0  net_tap  02:00:00:00:01:01  1500  -                 10.0.1.1/24
 
 PORT  RX PACKETS  RX BYTES  RX MISSED  RX ERRORS  TX PACKETS  TX BYTES  TX UNSENT  TX ERRORS  TO KERNEL  FROM KERNEL
 wan            1    1.50GB          5          6           2       64B          0          7          3            4
+
+PORT  RX QUEUES  TX QUEUES  STEERING       WORKER  RX PACKETS  HANDED OFF  SHARE
+wan           2          2  rss, hand-off       0           4           1  25.0%
+wan           2          2  rss, hand-off       1           0           0      -
 ";
     assert_eq!(ran(vec![done([port])], &["ports"]).out, want);
 }

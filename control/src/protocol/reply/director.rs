@@ -188,4 +188,26 @@ pub struct PortRow {
     pub rx_errors: u64,
     /// Packets that the device could not send.
     pub tx_errors: u64,
+    /// Receive queues.
+    pub rx_queues: u16,
+    /// Transmit queues.
+    pub tx_queues: u16,
+    /// How packets get to the worker that owns their connection: `one worker`, `rss client-affine`, `rss, hand-off`,
+    /// `hand-off`.
+    pub steering: String,
+    /// Frames received that were passed to another worker.
+    pub handed_off: u64,
+    /// The same by worker.
+    pub workers: Vec<PortOfWorker>,
+}
+
+/// What one worker had of a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortOfWorker {
+    /// Its index.
+    pub worker: u16,
+    /// Frames that it received.
+    pub rx_packets: u64,
+    /// Of these, those that it passed to another worker.
+    pub handed_off: u64,
 }
