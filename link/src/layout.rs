@@ -104,6 +104,12 @@ pub(crate) fn writers(workers: u16) -> usize {
     usize::from(workers) + 1
 }
 
+/// Real counters from one worker's to the next's: even, as processors fetch cache lines in pairs and no two workers
+/// write to one pair.
+pub(crate) const fn real_stride(reals: usize) -> usize {
+    reals.next_multiple_of(2)
+}
+
 /// Bytes before the slots in the two sections with a ring.
 pub(crate) const RING_SLOTS_OFFSET: usize = 4 * size_of::<Index>();
 
@@ -131,7 +137,7 @@ impl Sections {
             worker_counters: next(writers * size_of::<WorkerCounters>()),
             perf_counters: next(workers * size_of::<PerfCounters>()),
             port_counters: next(writers * ports * size_of::<PortCounters>()),
-            real_counters: next(workers * reals * size_of::<RealCounters>()),
+            real_counters: next(workers * real_stride(reals) * size_of::<RealCounters>()),
         };
         (sections, end)
     }

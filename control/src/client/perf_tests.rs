@@ -65,7 +65,7 @@ fn an_idle_worker_has_no_figures_by_packet() {
     show(&report, &mut text).expect("a Vec takes all");
     let want = "\
 WORKER  PACKETS  CYCLES/PACKET    IDLE  PACKETS/BURST  HANDED OFF  TAKEN OVER
-     0     0/s              -  100.0%              -           -         0/s
+     0      0/s              -  100.0%              -           -         0/s
 ";
     let text = String::from_utf8(text).expect("text");
     assert!(text.starts_with(want), "{text}");

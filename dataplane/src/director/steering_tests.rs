@@ -28,31 +28,34 @@ fn port(driver: &str, queues: u16, rss_types: u64, rss_key_length: u32, rss_tabl
 }
 
 /// Driver, most queues, RSS types, key, table; what it becomes with eight workers on the clients' side, and whether the
-/// fields go by flow rules. From the guides of DPDK 22.11 to 24.11 (doc/guides/nics) and what the drivers report.
+/// fields go by flow rules. From DPDK's guides of the drivers (doc/guides/nics), its test plans (DTS), and what the drivers'
+/// sources say they report.
 fn families() -> Vec<(PortCapabilities, Steering, bool)> {
     use Steering::{ClientAffine, HandOff, Spread};
     vec![
-        // mlx5.rst, "RSS hash: source only, destination only"; ConnectX-5: an indirection table of 512.
+        // mlx5.rst, Features: "RSS using different combinations of fields: L3 only, L4 only or both, and source only,
+        // destination only or both"; MLX5_RSS_HF_MASK.
         (port("mlx5_pci", 1024, WHOLE_TUPLE | FIELDS, 40, 512), ClientAffine, false),
-        // hns3.rst, "RSS" by fields of each kind; Kunpeng 930: 512.
+        // hns3.rst, RSS; HNS3_ETH_RSS_SUPPORT and HNS3_RSS_IND_TBL_SIZE of hns3_rss.h.
         (port("net_hns3", 1280, WHOLE_TUPLE | FIELDS, 40, 512), ClientAffine, false),
-        // ice.rst, "Flow API: RSS" with l3-src-only, l4-src-only; the types list has none of them.
+        // ice.rst; DTS "ICE: Advanced RSS", table of patterns and input sets: l3-src-only and l4-src-only by flow rules,
+        // while ICE_RSS_OFFLOAD_ALL has none of them.
         (port("net_ice", 256, WHOLE_TUPLE, 52, 512), ClientAffine, true),
-        // i40e.rst, "RSS flow": types with l3-src-only, l4-src-only; no IPV4 among the types.
+        // i40e.rst; DTS "Configuration of RSS in RTE Flow"; I40E_RSS_OFFLOAD_ALL and the masks of i40e_hash.c.
         (port("net_i40e", 192, WHOLE_TUPLE & !rss::IPV4, 52, 512), ClientAffine, true),
-        // iavf: a table of 64, the owner needs 128.
+        // intel_vf.rst: a table of 64, where the owner needs 128.
         (port("net_iavf", 16, WHOLE_TUPLE, 52, 64), Spread, false),
-        // ixgbe.rst: the 82599 hashes the whole tuple, always.
+        // ixgbe.rst; IXGBE_RSS_OFFLOAD_ALL: whole tuples.
         (port("net_ixgbe", 128, rss::IPV4 | rss::IPV4_TCP | rss::IPV4_UDP, 40, 128), Spread, false),
-        // virtio.rst, VIRTIO_NET_F_RSS: hash types of the whole tuple.
+        // virtio.rst, RSS; VIRTIO_NET_RSS_RETA_SIZE and VIRTIO_NET_RSS_KEY_SIZE; hash types of whole tuples.
         (port("net_virtio", 128, rss::IPV4 | rss::IPV4_TCP | rss::IPV4_UDP, 40, 128), Spread, false),
         // virtio without VIRTIO_NET_F_RSS.
         (port("net_virtio", 128, 0, 0, 0), HandOff, false),
-        // ena.rst: whole tuple of TCP and UDP.
+        // ena.rst; ENA_ALL_RSS_HF, ENA_RX_RSS_TABLE_SIZE.
         (port("net_ena", 128, rss::IPV4_TCP | rss::IPV4_UDP, 40, 128), Spread, false),
         // vmxnet3.rst.
         (port("net_vmxnet3", 16, rss::IPV4 | rss::IPV4_TCP, 40, 128), Spread, false),
-        // tap.rst: the kernel spreads by its own hash.
+        // tap.rst; TAP_RSS_HF_MASK: whole tuples, spread by the kernel.
         (port("net_tap", 16, WHOLE_TUPLE, 40, 0), Spread, false),
         // memif.rst, no RSS.
         (port("net_memif", 255, 0, 0, 0), HandOff, false),

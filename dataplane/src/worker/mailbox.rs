@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// The mailbox between main lcore and one worker.
 #[derive(Debug, Default)]
-#[repr(align(64))]
+#[repr(align(128))]
 pub struct Mailbox {
     /// Removing connections.
     pub flush: FlushBox,

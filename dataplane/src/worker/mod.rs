@@ -36,7 +36,9 @@ pub struct Queue {
     pub queue: RxQueue,
 }
 
-/// Everything that one worker polls and owns.
+/// Everything that one worker polls and owns; no other writes to the cache lines that it begins and ends with, nor to
+/// those beside them, which processors fetch in pairs.
+#[repr(align(128))]
 pub struct Worker {
     /// Its packet path.
     pub pipeline: Pipeline,

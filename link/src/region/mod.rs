@@ -26,7 +26,7 @@ pub use view::{Identity, RealReport, ServiceReport, View, Viewer};
 
 use crate::counters::{PerfCounters, PortCounters, RealCounters, WorkerCounters};
 use crate::directory::{DirectoryHead, RealSlot, ServiceSlot};
-use crate::layout::{Header, RING_SLOTS_OFFSET, Section, writers};
+use crate::layout::{Header, RING_SLOTS_OFFSET, Section, real_stride, writers};
 use crate::memory::{Handle, Mapping, Shared};
 use crate::ring::{Index, SLOTS, Slot};
 use crate::status::Status;
@@ -100,6 +100,7 @@ impl Published {
         let (sections, layout) = (&header.sections, header.layout());
         let workers = usize::from(layout.workers);
         let writers = writers(layout.workers);
+        let (ports, reals) = (usize::from(layout.ports), layout.reals as usize);
         let directory = sections.services.offset();
         let services = directory + size_of::<DirectoryHead>();
         Some(Self {
@@ -109,8 +110,8 @@ impl Published {
             reals: Handle::new(mapping, sections.reals.offset(), layout.reals as usize)?,
             workers: Handle::new(mapping, sections.worker_counters.offset(), writers)?,
             perf: Handle::new(mapping, sections.perf_counters.offset(), workers)?,
-            ports: by_worker(mapping, sections.port_counters, writers, usize::from(layout.ports))?,
-            real_counters: by_worker(mapping, sections.real_counters, workers, layout.reals as usize)?,
+            ports: by_worker(mapping, sections.port_counters, writers, (ports, ports))?,
+            real_counters: by_worker(mapping, sections.real_counters, workers, (reals, real_stride(reals)))?,
         })
     }
 }
@@ -119,10 +120,10 @@ fn by_worker<T: Shared>(
     mapping: &Arc<Mapping>,
     section: Section,
     workers: usize,
-    each: usize,
+    (each, stride): (usize, usize),
 ) -> Option<Vec<Handle<[T]>>> {
-    let all = Handle::<[T]>::new(mapping, section.offset(), workers * each)?;
-    (0..workers).map(|worker| all.part(worker * each, each)).collect()
+    let all = Handle::<[T]>::new(mapping, section.offset(), workers * stride)?;
+    (0..workers).map(|worker| all.part(worker * stride, each)).collect()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 mod published;
+mod writers;
 
 const LAYOUT: Layout = Layout { workers: 2, ports: 1, services: 4, reals: 8 };
 const HELLO: Request = Request::Hello { pid: 1 };
