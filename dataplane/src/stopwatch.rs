@@ -10,8 +10,10 @@ use link::counters::PerfCounters;
 use rte_rs::{Burst, cycles};
 use std::hint::black_box;
 
-/// Rounds from one that is timed to the next; an empty round is timed again.
+/// Rounds with packets from one that is timed to the next.
 pub const PERIOD: u32 = 128;
+/// After so many cycles the next one is timed in any case, so that there are figures of a few packets a second, too.
+const PATIENCE: u64 = 1 << 21;
 
 /// What ends with a reading of the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +47,10 @@ const LAPS: usize = Lap::House as usize + 1;
 #[derive(Debug, Default)]
 pub struct RoundClock {
     running: bool,
-    /// Rounds until the next one is timed.
+    /// Rounds with packets until the next one is timed.
     rounds: u32,
+    /// When it is timed in any case, TSC.
+    due: u64,
     last: u64,
     cycles: [u64; LAPS],
 }
@@ -55,12 +59,10 @@ impl RoundClock {
     /// A round begins, at this reading of the TSC. Says whether it is timed.
     #[inline]
     pub fn round(&mut self, now: u64) -> bool {
-        if self.rounds == 0 {
+        if self.rounds == 0 || now >= self.due {
             self.running = true;
             self.last = now;
             self.cycles = [0; LAPS];
-        } else {
-            self.rounds -= 1;
         }
         self.running
     }
@@ -108,11 +110,13 @@ impl RoundClock {
         self.add(to, cycles);
     }
 
-    /// The round is over. One that found packets is published; an empty one is not, and the next is timed instead.
+    /// The round is over. If it was timed and found packets, it is published; if it found none, the next is timed instead.
     #[inline]
     pub fn end(&mut self, packets: usize, cells: &PerfCounters) {
         if self.running {
             self.publish(packets, cells);
+        } else if packets > 0 {
+            self.rounds -= 1;
         }
     }
 
@@ -125,6 +129,7 @@ impl RoundClock {
             return;
         }
         self.rounds = PERIOD - 1;
+        self.due = self.last.wrapping_add(PATIENCE);
         cells.timed_rounds.add(1);
         cells.timed_packets.add(packets as u64);
         let [receive, frames, parse, look_up, again, connections, forward, transmit, hand_off, house] = self.cycles;
