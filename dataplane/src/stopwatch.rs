@@ -207,3 +207,58 @@ impl SendClock {
         (std::mem::take(&mut self.transmit), std::mem::take(&mut self.hand_off))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Lap, PERIOD, RoundClock};
+    use link::counters::{Handle, PerfCounters};
+    use link::region::DataplaneLink;
+    use link::{Layout, PortDescription};
+
+    fn cells() -> Handle<PerfCounters> {
+        let port = PortDescription {
+            name: "wan".into(),
+            device: "none".into(),
+            driver: "none".into(),
+            mac: link::model::MacAddress([2, 0, 0, 0, 0, 1]),
+            mtu: 1500,
+            kernel_interface: None,
+            addresses: vec![],
+            queues: Default::default(),
+        };
+        let layout = Layout { workers: 1, ports: 1, services: 1, reals: 1 };
+        DataplaneLink::private(&layout, &[port]).unwrap().perf_counters(0).unwrap()
+    }
+
+    #[test]
+    fn one_round_with_packets_in_a_period_is_timed_and_an_empty_one_does_not_count() {
+        let (mut clock, cells) = (RoundClock::default(), cells());
+        for round in 0..3 * PERIOD {
+            for packets in [0, 0, 5] {
+                let timed = clock.round(0);
+                assert_eq!(timed, round % PERIOD == 0);
+                clock.end(packets, &cells);
+            }
+        }
+        let totals = cells.totals();
+        assert_eq!((totals.timed_rounds, totals.timed_packets), (3, 15));
+        assert!(clock.round(u64::MAX), "the next is timed where the last was long ago");
+    }
+
+    #[test]
+    fn every_cycle_of_a_timed_round_is_some_stage_s_and_what_was_sent_amid_another_is_moved() {
+        let (mut clock, cells) = (RoundClock::default(), cells());
+        let began = rte_rs::cycles::tsc();
+        clock.round(began);
+        clock.lap(Lap::Receive);
+        clock.lap(Lap::Forward);
+        clock.shift(Lap::Forward, Lap::Transmit, 1);
+        clock.end(1, &cells);
+        let took = rte_rs::cycles::tsc() - began;
+        let totals = cells.totals();
+        let sum = totals.receive_cycles + totals.forward_cycles + totals.transmit_cycles + totals.house_cycles;
+        assert_eq!(totals.transmit_cycles, 1);
+        assert!(sum > 0 && sum <= took, "{totals:?} of {took}");
+        assert_eq!(totals.parse_cycles + totals.look_up_cycles + totals.hand_off_cycles, 0);
+    }
+}
