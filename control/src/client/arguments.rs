@@ -215,11 +215,6 @@ fn endpoint(text: &str) -> Result<SocketAddrV4, String> {
     text.parse().map_err(|_| "allowed an IPv4 address and a port, as 10.0.0.1:80".to_owned())
 }
 
-fn interval(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok().filter(|seconds| (0.1..=3600.0).contains(seconds));
-    seconds.map(Duration::from_secs_f64).ok_or_else(|| "allowed seconds, 0.1 to 3600".to_owned())
-}
-
 fn seconds(text: &str) -> Result<(String, u64), String> {
     let parts = text.split_once('=').and_then(|(key, seconds)| Some((key.to_owned(), seconds.parse().ok()?)));
     parts.ok_or_else(|| "allowed a key and whole seconds, as tcp_established=600".to_owned())
