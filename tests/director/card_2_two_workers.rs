@@ -3,6 +3,7 @@
 use std::net::SocketAddrV4;
 
 use lab::{DIRECT_VIP, Lab, NAT_VIP, PAPER_SERVICES, Result, TUNNEL_VIP};
+use serde_json::Value;
 
 use crate::support::{LIMIT, ask, assert_served, connections, number, shares, url};
 
@@ -46,8 +47,51 @@ fn connections_are_handed_to_their_owner_and_served_in_every_method() -> Result<
         assert!(number(&worker["handed_off"]) > 100, "{worker}");
         assert!(number(&worker["connections_created"]) > 50, "{worker}");
     }
+    assert_ports(&lab)?;
+    assert_perf(&lab)?;
     for reason in ["hand_off_queue_full", "no_connection"] {
         assert_eq!(crate::support::drops(&lab, reason)?, (0, 0), "{reason}");
+    }
+    Ok(())
+}
+
+/// `sluice ports` says how packets get to their owners, and adds up.
+fn assert_ports(lab: &Lab) -> Result<()> {
+    for port in ask(lab, "ports")?.as_array().expect("a list") {
+        assert!(["hand-off", "rss, hand-off"].contains(&port["steering"].as_str().unwrap_or_default()), "{port}");
+        let workers = port["workers"].as_array().expect("a list");
+        let sum = |what: &str| workers.iter().map(|worker| number(&worker[what])).sum::<u64>();
+        assert_eq!(workers.len(), 2);
+        assert!(number(&port["rx_queues"]) >= 1 && number(&port["handed_off"]) > 100, "{port}");
+        assert!(sum("handed_off") >= number(&port["handed_off"]) && sum("rx_packets") > sum("handed_off"), "{port}");
+    }
+    Ok(())
+}
+
+/// `sluice perf` has figures of the time that it covers, of each worker, and its stages are a whole.
+fn assert_perf(lab: &Lab) -> Result<()> {
+    let mut report = Value::Null;
+    std::thread::scope(|scope| -> Result<()> {
+        let load = scope.spawn(|| lab.client().get(&url(NAT_VIP), REQUESTS));
+        report = ask(lab, "perf --interval 3")?;
+        assert_served(&load.join().expect("the load")?);
+        Ok(())
+    })?;
+    let float = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
+    assert!((2.9..20.0).contains(&float(&report["seconds"])), "{report}");
+    let workers = report["workers"].as_array().expect("a list");
+    assert_eq!(workers.len(), 2);
+    for worker in workers {
+        assert!(number(&worker["packets_per_second"]) > 0 && number(&worker["timed_packets"]) > 0, "{worker}");
+        assert!((0.0..=100.0).contains(&float(&worker["idle_percent"])), "{worker}");
+        assert!((1.0..=32.0).contains(&float(&worker["packets_per_burst"])), "{worker}");
+        let stages = worker["stages"].as_array().expect("a list");
+        let sum = |what: &str| stages.iter().map(|stage| float(&stage[what])).sum::<f64>();
+        assert!((sum("percent") - 100.0).abs() < 1.0, "{worker}");
+        for stage in stages {
+            let (cycles, waiting) = (float(&stage["cycles_per_packet"]), &stage["waiting_cycles_per_packet"]);
+            assert!(cycles > 0.0 && (waiting.is_null() || float(waiting) <= cycles + 0.01), "{stage}");
+        }
     }
     Ok(())
 }

@@ -91,8 +91,9 @@ impl Rig {
         let mut machine = Machine::parse(&machine_text(), "sluice.toml").map_err(|error| error.to_string())?;
         machine.dataplane.connections = connections;
         let services = Services::parse(services, "services.toml").map_err(|error| error.to_string())?;
-        let reality =
-            |port: &config::Port| Some(PortReality { mac: port.mac?.0, mtu: port.mtu, driver: "none".to_owned() });
+        let reality = |port: &config::Port| {
+            Some(PortReality { mac: port.mac?.0, mtu: port.mtu, driver: "none".to_owned(), queues: Default::default() })
+        };
         let real: Vec<PortReality> = machine.ports.iter().filter_map(reality).collect();
         let descriptions = setup::port_descriptions(&machine, &real);
         let link = DataplaneLink::private(&setup::layout(&machine, 1), &descriptions).map_err(|e| e.to_string())?;
