@@ -1,5 +1,6 @@
 //! The running director: start-up, housekeeping on the main lcore, and the end.
 
+mod memory;
 mod ports;
 mod start;
 mod steering;

@@ -1,10 +1,10 @@
 //! Start-up, in order: EAL, ports, the link, rings, workers, kernel interfaces. What fails ends the start with a reason;
 //! nothing runs half.
 
-use super::Director;
 use super::ports::{Found, Up, mbufs};
 use super::vitals::Vitals;
 use super::wiring::{RING_SIZE, Wiring, WorkerFactory, rings};
+use super::{Director, memory};
 use crate::clock::TscClock;
 use crate::connection::{Accounts, Expected};
 use crate::control_link::{ControlLink, Outside};
@@ -49,9 +49,23 @@ pub enum StartError {
         /// What failed.
         error: std::io::Error,
     },
-    /// Memory of DPDK: pools, rings, hash tables.
-    #[error("{0}; lower connections or mbufs in sluice.toml, or give more memory (hugepages, or -m with --no-huge)")]
+    /// Memory of DPDK: pools, rings.
+    #[error("{0}; lower mbufs in sluice.toml, or give more memory (hugepages, or -m with --no-huge)")]
     Memory(#[from] rte_rs::Error),
+    /// Ordinary memory, for the connections.
+    #[error(
+        "connections = {connections} take about {needed} MiB of memory, and {available} MiB are available; lower connections in sluice.toml (at most {most} now), or end what else takes memory"
+    )]
+    Connections {
+        /// As sluice.toml says.
+        connections: u32,
+        /// MiB that they take.
+        needed: u64,
+        /// MiB that there are.
+        available: u64,
+        /// Connections that fit.
+        most: u64,
+    },
     /// The shared region.
     #[error(transparent)]
     Link(#[from] CreateError),
@@ -73,6 +87,7 @@ pub enum StartError {
 pub fn start(machine: &Machine) -> Result<Director, StartError> {
     refuse_second(&machine.control.link)?;
     let dataplane = &machine.dataplane;
+    memory::check(dataplane.connections)?;
     let lcores = &dataplane.workers;
     let workers = lcores.len() as u16;
     let eal = Eal::start(&EalOptions {
