@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use lab::{Lab, NAT_VIP, Process, Result, wait_until};
+use lab::{Lab, LabError, NAT_VIP, Process, Result, wait_until};
 
 use crate::support::{LIMIT, ask, connections, number};
 
@@ -60,12 +60,17 @@ impl Site {
         Ok(site)
     }
 
-    /// What curl prints for a file of the service.
+    /// What curl prints for a file of the service. It gives up (exit code 8) where the server's last reply overtakes the
+    /// handshake of an active data connection, as may happen while the workers of both wait for a core: so it has three
+    /// tries.
     fn curl(&self, options: &[&str], file: &str) -> Result<String> {
         let url = format!("ftp://{NAT_VIP}/{file}");
         let always = ["--silent", "--show-error", "--max-time", "20"];
-        let all = always.iter().chain(options).copied().chain([url.as_str()]);
-        Ok(self.lab.client().run("curl", all)?.stdout)
+        let once = || self.lab.client().run("curl", always.iter().chain(options).copied().chain([url.as_str()]));
+        let is_overtaken =
+            |error: &LabError| matches!(error, LabError::Failed { status, .. } if status == "exit code 8");
+        let again = |ran: Result<_>| ran.or_else(|error| if is_overtaken(&error) { once() } else { Err(error) });
+        Ok(again(again(once()))?.stdout)
     }
 
     fn lftp(&self, commands: &str) -> Result<String> {

@@ -159,4 +159,10 @@ pub(super) static FAMILIES: &[Family] = &[
         "Packets that the device could not send",
         |snapshot, samples| snapshot.ports.iter().try_for_each(|port| samples.add(&[&port.name], port.tx_errors)),
     ),
+    Family::counter(
+        "sluice_port_handed_off_packets",
+        &["port"],
+        "Frames received that were passed to the worker that owns their connection",
+        |snapshot, samples| snapshot.ports.iter().try_for_each(|port| samples.add(&[&port.name], port.handed_off)),
+    ),
 ];

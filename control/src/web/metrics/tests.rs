@@ -31,6 +31,7 @@ fn snapshot(is_running: bool) -> Arc<Snapshot> {
         "name": "wan", "device": "net_tap0,x=\"\\\n", "driver": "net_tap", "mac": "02:00:00:00:01:01", "mtu": 1500,
         "kernel_interface": null, "addresses": [], "rx_packets": 1, "rx_bytes": 5, "tx_packets": 0, "tx_bytes": 0,
         "tx_unsent": 0, "to_kernel": 0, "from_kernel": 0, "rx_missed": 0, "rx_errors": 0, "tx_errors": 0,
+        "rx_queues": 1, "tx_queues": 1, "steering": "one worker", "handed_off": 0, "workers": [],
     });
     let dataplane = json!({
         "pid": 1, "instance": "00000000000000ab", "uptime_seconds": 60, "connected": true, "services_generation": 3,
