@@ -23,6 +23,6 @@ mkdir -p "$made/man" "$made/completions"
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || date +%s)
 export SOURCE_DATE_EPOCH
 for variant in "" ipvsadm; do
-    cargo deb --quiet --no-build --profile "$cargo_profile" ${variant:+--variant=$variant} --output "$target/debian/"
+    cargo deb --strip --quiet --no-build --profile "$cargo_profile" ${variant:+--variant=$variant} --output "$target/debian/"
 done
 ls "$target"/debian/*.deb
