@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const SLOTS: usize = 7;
 /// Tenths of the slots that all keys fill at most.
 const FULL_TENTHS: u64 = 7;
-/// Buckets behind its own in which an entry is looked for. With 7 of 10 slots in use it lies one or two behind at worst.
+/// Buckets behind its own in which an entry is looked for: a bound. With 7 of 10 slots in use it seldom lies far behind.
 const REACH: u64 = 64;
 
 /// A cache line.
@@ -43,8 +43,8 @@ pub(super) struct Index {
 pub(super) struct Full;
 
 impl Bucket {
-    /// The number of the entry with this tag, if there is one: the least of the differences between slots and tag. Without a branch, as
-    /// nobody can foresee which slot it is.
+    /// The number of the entry with this tag, if there is one: the least of the differences between slots and tag.
+    /// Without a branch, as nobody can foresee which slot it is.
     #[inline(always)]
     fn find(&self, tag: u64) -> Option<u32> {
         let differences = self.slots.iter().map(|slot| slot.load(Ordering::Relaxed) ^ tag);
