@@ -110,8 +110,7 @@ fn worker(before: &PerfRow, after: &PerfRow, seconds: f64) -> WorkerReport {
         worker: after.worker,
         packets_per_second: per_second(received + taken_over),
         cycles_per_packet: ratio(busy, received + taken_over),
-        idle_percent: (100.0 - busy as f64 * 100.0 / (after.cycles_per_second.max(1) as f64 * seconds))
-            .clamp(0.0, 100.0),
+        idle_percent: 100.0 - 100.0 * load(busy, after.cycles_per_second, seconds),
         sleeps_per_second: per_second(since(|row| row.sleeps)),
         packets_per_burst: ratio(in_bursts, burst_count),
         full_bursts_percent: percent(bursts.last().copied().unwrap_or(0), burst_count),
@@ -122,6 +121,11 @@ fn worker(before: &PerfRow, after: &PerfRow, seconds: f64) -> WorkerReport {
         timed_packets: since(|row| row.timed_packets),
         stages: stages(before, after),
     }
+}
+
+/// The share of so many seconds in which a worker had something to do.
+pub(super) fn load(busy_cycles: u64, cycles_per_second: u64, seconds: f64) -> f64 {
+    (busy_cycles as f64 / (cycles_per_second.max(1) as f64 * seconds)).clamp(0.0, 1.0)
 }
 
 fn stages(before: &PerfRow, after: &PerfRow) -> Vec<StageReport> {

@@ -34,6 +34,7 @@ async fn snapshot(daemon: &Daemon) -> Snapshot {
     };
     let (dataplane_started, last_beat, workers) = daemon.session.view(read).unwrap_or_default();
     let (drops, ports) = (report::drops(daemon).ok(), report::ports(daemon).unwrap_or_default());
+    let perf = report::perf(daemon).map(|perf| perf.workers).unwrap_or_default();
     let mut services = Vec::with_capacity(running.services.len());
     for step in running.services.chunks(STEP) {
         services.extend(step.iter().map(|named| report::service(daemon, named, &counted)));
@@ -51,6 +52,7 @@ async fn snapshot(daemon: &Daemon) -> Snapshot {
         connections_limit: daemon.machine.dataplane.connections,
         services,
         workers,
+        perf,
         drops,
         ports,
     }

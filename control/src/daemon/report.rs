@@ -103,15 +103,17 @@ fn refusal(table: &str, report: &RefusalReport) -> String {
 /// The director as a whole.
 pub(super) fn totals(daemon: &Daemon) -> Totals {
     let read = |view: &View| {
-        let workers = (0..).map(Some).zip(view.workers());
-        workers.chain([(None, view.main_lcore())]).map(|(index, totals)| worker(index, &totals)).collect()
+        let cycles = view.perf().into_iter().map(|perf| perf.tsc_hz);
+        let workers = (0..).map(Some).zip(view.workers()).zip(cycles);
+        let all = workers.chain([((None, view.main_lcore()), 0)]);
+        all.map(|((index, totals), cycles_per_second)| worker(index, &totals, cycles_per_second)).collect()
     };
     let workers = daemon.session.view(read).unwrap_or_default();
     let at_milliseconds = u64::try_from(daemon.started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Totals { at_milliseconds, workers }
 }
 
-fn worker(index: Option<u16>, totals: &WorkerTotals) -> WorkerRow {
+fn worker(index: Option<u16>, totals: &WorkerTotals, cycles_per_second: u64) -> WorkerRow {
     WorkerRow {
         worker: index,
         received: totals.received,
@@ -125,6 +127,7 @@ fn worker(index: Option<u16>, totals: &WorkerTotals) -> WorkerRow {
         connections: totals.connections,
         handed_off: totals.handed_off,
         busy_cycles: totals.busy_cycles,
+        cycles_per_second,
         loops: totals.loops,
         empty_polls: totals.empty_polls,
         helper_announced: totals.helper_announced,

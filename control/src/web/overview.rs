@@ -1,7 +1,7 @@
 //! What the page shows, as JSON: the words of the control protocol.
 
 use super::source::Snapshot;
-use crate::protocol::{DataplaneStatus, Drops, PortRow, ServiceRow};
+use crate::protocol::{DataplaneStatus, Drops, PerfRow, PortRow, ServiceRow};
 use link::counters::WorkerTotals;
 use serde::Serialize;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -45,8 +45,9 @@ struct Worker {
     connections: u64,
     connections_created: u64,
     handed_off: u64,
-    bursts: u64,
-    empty_polls: u64,
+    /// TSC cycles in rounds that found a packet, and cycles in a second; null: the main lcore, which sleeps.
+    busy_cycles: Option<u64>,
+    cycles_per_second: Option<u64>,
 }
 
 impl<'a> Overview<'a> {
@@ -77,7 +78,9 @@ impl<'a> Overview<'a> {
             real_count: snapshot.services.iter().map(|service| service.reals.len()).sum(),
             left_off,
             services,
-            workers: workers.map(|(index, totals)| worker((index != main).then_some(index), totals)).collect(),
+            workers: workers
+                .map(|(index, totals)| worker((index != main).then_some(index), totals, snapshot.perf.get(index)))
+                .collect(),
             drops: snapshot.drops.as_ref(),
             ports: &snapshot.ports,
         }
@@ -95,7 +98,7 @@ fn milliseconds(at: SystemTime) -> u64 {
     u64::try_from(at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }
 
-fn worker(index: Option<usize>, totals: &WorkerTotals) -> Worker {
+fn worker(index: Option<usize>, totals: &WorkerTotals, perf: Option<&PerfRow>) -> Worker {
     Worker {
         worker: index,
         received: totals.received,
@@ -106,7 +109,7 @@ fn worker(index: Option<usize>, totals: &WorkerTotals) -> Worker {
         connections: totals.connections,
         connections_created: totals.connections_created,
         handed_off: totals.handed_off,
-        bursts: totals.bursts,
-        empty_polls: totals.empty_polls,
+        busy_cycles: perf.map(|perf| perf.busy_cycles),
+        cycles_per_second: perf.map(|perf| perf.cycles_per_second),
     }
 }

@@ -1,7 +1,7 @@
 //! Where the web server has its numbers from: questions to the control loop, and a snapshot that serves all who ask
 //! within half a second.
 
-use crate::protocol::{DataplaneStatus, Drops, History, PortRow, ServiceRow};
+use crate::protocol::{DataplaneStatus, Drops, History, PerfRow, PortRow, ServiceRow};
 use link::counters::WorkerTotals;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -40,6 +40,8 @@ pub struct Snapshot {
     pub services: Vec<ServiceRow>,
     /// Counters by worker, the main lcore's last; empty: the dataplane is not running.
     pub workers: Vec<WorkerTotals>,
+    /// Where the workers' cycles go, by worker; empty: the dataplane is not running.
+    pub perf: Vec<PerfRow>,
     /// Where packets ended; `None`: the dataplane is not running.
     pub drops: Option<Drops>,
     /// The Ethernet ports; empty: the dataplane is not running.

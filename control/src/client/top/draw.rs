@@ -300,8 +300,10 @@ fn workers(view: &View) -> Contents {
             let per_second = before.and_then(|before| view.rate(value(before), value(now)));
             cell(per_second.map_or_else(|| "-".to_owned(), |value| rate(value, "")), true)
         };
+        let load = before.and_then(|before| view.load(before, now));
         Row::new(vec![
             cell(super::super::show::worker_name(now.worker), false),
+            cell(load.map_or_else(|| "-".to_owned(), |load| format!("{:.1}%", load * 100.0)), true),
             each(|it| it.received + it.received_from_kernel),
             each(|it| it.transmitted),
             each(|it| it.dropped),
@@ -309,11 +311,11 @@ fn workers(view: &View) -> Contents {
             each(|it| it.connections_created),
             cell(rate(now.connections, ""), true),
             each(|it| it.loops),
-            each(|it| it.busy_cycles),
         ])
     });
     let headings = vec![
         ("WORKER", false),
+        ("LOAD", true),
         ("RECV/s", true),
         ("SENT/s", true),
         ("DROP/s", true),
@@ -321,8 +323,7 @@ fn workers(view: &View) -> Contents {
         ("NEW/s", true),
         ("CONN", true),
         ("ROUNDS/s", true),
-        ("BUSY CYC/s", true),
     ];
-    let widths = [7, 7, 7, 7, 8, 7, 7, 8, 10].map(Constraint::Length).to_vec();
+    let widths = [7, 7, 7, 7, 7, 8, 7, 7, 8].map(Constraint::Length).to_vec();
     (headings, widths, rows.collect(), "Not known: the dataplane is not running.")
 }

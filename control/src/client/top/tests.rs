@@ -41,6 +41,9 @@ fn sample(seconds: u64, is_running: bool) -> Sample {
     let worker: serde_json::Value = serde_json::to_value(crate::protocol::WorkerRow {
         worker: Some(0),
         received: 100 * seconds,
+        // A quarter of each second.
+        busy_cycles: 500_000_000 * seconds,
+        cycles_per_second: 2_000_000_000,
         ..crate::protocol::WorkerRow::default()
     })
     .expect("JSON");
@@ -149,8 +152,8 @@ fn drops_and_workers_have_rates_of_the_two_last_samples() {
     assert_eq!(cells, ["no_service", "0", "6", "2"], "{}", shown[4]);
     press(&mut view, &[KeyCode::Char('3')]);
     let shown = lines(&view, 80, 24);
-    let cells: Vec<&str> = shown[4].split_whitespace().take(2).collect();
-    assert_eq!((view.tab, cells), (Tab::Workers, vec!["0", "100"]), "{}", shown[4]);
+    let cells: Vec<&str> = shown[4].split_whitespace().take(3).collect();
+    assert_eq!((view.tab, cells), (Tab::Workers, vec!["0", "25.0%", "100"]), "{}", shown[4]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What is looked at, and how: the part of `sluice top` that keys change. Pure.
 
+use super::super::perf;
 use super::data::Sample;
 use crate::protocol::{RealRow, ServiceRow, WorkerRow};
 use std::cmp::Ordering;
@@ -203,9 +204,21 @@ impl View {
 
     /// What came in a second between the two samples.
     pub(super) fn rate(&self, before: u64, now: u64) -> Option<u64> {
+        Some(now.checked_sub(before)?.saturating_mul(1000) / self.milliseconds()?)
+    }
+
+    /// The share of the time between the two samples in which this worker had something to do; `None`: the main lcore,
+    /// or not known yet.
+    pub(super) fn load(&self, before: &WorkerRow, now: &WorkerRow) -> Option<f64> {
+        now.worker?;
+        let busy = now.busy_cycles.checked_sub(before.busy_cycles)?;
+        Some(perf::load(busy, now.cycles_per_second, self.milliseconds()? as f64 / 1000.0))
+    }
+
+    /// Between the two samples.
+    fn milliseconds(&self) -> Option<u64> {
         let at = |sample: &Option<Sample>| sample.as_ref().map(|sample| sample.totals.at_milliseconds);
-        let milliseconds = at(&self.now)?.checked_sub(at(&self.before)?).filter(|time| *time > 0)?;
-        Some(now.checked_sub(before)?.saturating_mul(1000) / milliseconds)
+        at(&self.now)?.checked_sub(at(&self.before)?).filter(|time| *time > 0)
     }
 
     /// How many rows there are to choose from.

@@ -93,6 +93,8 @@ pub struct WorkerRow {
     pub handed_off: u64,
     /// TSC cycles spent on packets.
     pub busy_cycles: u64,
+    /// Cycles of the TSC in a second; 0: the main lcore, whose cycles are not counted.
+    pub cycles_per_second: u64,
     /// Rounds of the poll loop.
     pub loops: u64,
     /// Rounds that found no packet.

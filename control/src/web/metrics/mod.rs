@@ -1,6 +1,7 @@
 //! Metrics for Prometheus: each family is described once, with the function that reads its samples off a snapshot.
 //! docs/metrics.md has the same list for people.
 
+mod cycles;
 mod director;
 mod services;
 mod workers;
@@ -48,6 +49,8 @@ pub enum Kind {
     Counter,
     /// It goes up and down.
     Gauge,
+    /// Counts by size; its samples' names end in `_bucket`, `_sum` and `_count`.
+    Histogram,
 }
 
 /// Metrics of one name.
@@ -55,7 +58,7 @@ pub enum Kind {
 pub struct Family {
     /// Its name; a counter's without `_total`.
     name: &'static str,
-    /// Counter or gauge.
+    /// What it is in Prometheus.
     pub kind: Kind,
     /// The names of its labels.
     pub labels: &'static [&'static str],
@@ -83,11 +86,28 @@ impl Family {
         Self { name, kind: Kind::Counter, labels, help, read }
     }
 
-    /// The name of its samples.
-    pub fn sample_name(&self) -> String {
+    const fn histogram(
+        name: &'static str,
+        labels: &'static [&'static str],
+        help: &'static str,
+        read: fn(&Snapshot, &mut Samples<'_, '_>) -> fmt::Result,
+    ) -> Self {
+        Self { name, kind: Kind::Histogram, labels, help, read }
+    }
+
+    /// The name of its samples, with which those of a histogram begin.
+    pub fn name(&self) -> String {
         match self.kind {
             Kind::Counter => format!("{}_total", self.name),
-            Kind::Gauge => self.name.to_owned(),
+            Kind::Gauge | Kind::Histogram => self.name.to_owned(),
+        }
+    }
+
+    /// The names of its samples.
+    pub fn sample_names(&self) -> Vec<String> {
+        match self.kind {
+            Kind::Counter | Kind::Gauge => vec![self.name()],
+            Kind::Histogram => ["_bucket", "_sum", "_count"].map(|end| format!("{}{end}", self.name)).to_vec(),
         }
     }
 }
@@ -98,9 +118,12 @@ impl fmt::Debug for Family {
     }
 }
 
+/// All but those of reals.
+const OF_THE_WHOLE: [&[Family]; 4] = [director::FAMILIES, workers::FAMILIES, cycles::FAMILIES, services::FAMILIES];
+
 /// Every family, in the order in which they are written.
 pub fn families() -> impl Iterator<Item = &'static Family> {
-    director::FAMILIES.iter().chain(workers::FAMILIES).chain(services::FAMILIES).chain(services::REALS)
+    OF_THE_WHOLE.into_iter().flatten().chain(services::REALS)
 }
 
 /// Where a family's samples go.
@@ -114,13 +137,22 @@ impl Samples<'_, '_> {
     fn add(&mut self, labels: &[&str], value: u64) -> fmt::Result {
         self.write(labels, |encoder, kind| match kind {
             Kind::Counter => encoder.encode_counter::<NoLabelSet, _, u64>(&value, None),
-            Kind::Gauge => encoder.encode_gauge(&value),
+            Kind::Gauge | Kind::Histogram => encoder.encode_gauge(&value),
         })
     }
 
-    /// A sample of a gauge in seconds.
+    /// A sample in seconds.
     fn seconds(&mut self, labels: &[&str], value: f64) -> fmt::Result {
-        self.write(labels, |encoder, _| encoder.encode_gauge(&value))
+        self.write(labels, |encoder, kind| match kind {
+            Kind::Counter => encoder.encode_counter::<NoLabelSet, _, u64>(&value, None),
+            Kind::Gauge | Kind::Histogram => encoder.encode_gauge(&value),
+        })
+    }
+
+    /// The samples of a histogram: the sum of what was observed, and how often it was between the last bound and this one.
+    fn histogram(&mut self, labels: &[&str], sum: u64, buckets: &[(f64, u64)]) -> fmt::Result {
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        self.write(labels, |encoder, _| encoder.encode_histogram::<NoLabelSet>(sum as f64, count, buckets, None))
     }
 
     fn write(
@@ -163,10 +195,11 @@ pub fn encode(snapshot: &Arc<Snapshot>, with_reals: bool, format: Format) -> Res
 
 fn write(snapshot: &Snapshot, with_reals: bool, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let reals = services::REALS.iter().filter(|_| with_reals);
-    for family in director::FAMILIES.iter().chain(workers::FAMILIES).chain(services::FAMILIES).chain(reals) {
+    for family in OF_THE_WHOLE.into_iter().flatten().chain(reals) {
         let kind = match family.kind {
             Kind::Counter => MetricType::Counter,
             Kind::Gauge => MetricType::Gauge,
+            Kind::Histogram => MetricType::Histogram,
         };
         let mut encoder = encoder.encode_descriptor(family.name, family.help, None, kind)?;
         (family.read)(snapshot, &mut Samples { encoder: &mut encoder, family })?;

@@ -1,4 +1,4 @@
-use super::{Format, Kind, encode, families, workers};
+use super::{Format, encode, families, workers};
 use crate::web::Snapshot;
 use link::counters::WorkerTotals;
 use serde_json::json;
@@ -33,9 +33,17 @@ fn snapshot(is_running: bool) -> Arc<Snapshot> {
         "tx_unsent": 0, "to_kernel": 0, "from_kernel": 0, "rx_missed": 0, "rx_errors": 0, "tx_errors": 0,
         "rx_queues": 1, "tx_queues": 1, "steering": "one worker", "handed_off": 0, "workers": [],
     });
+    // One burst each of 1, 3, 4 and 32 packets, two of 2.
+    let bursts: Vec<u64> =
+        (1..=32).map(|packets| [0, 1, 2, 1, 1].get(packets).copied().unwrap_or(packets as u64 / 32)).collect();
     let dataplane = json!({
         "pid": 1, "instance": "00000000000000ab", "uptime_seconds": 60, "connected": true, "services_generation": 3,
         "next_hops_generation": 4, "last_refusal": null, "workers": 1, "connections": 5,
+    });
+    let perf = json!({
+        "worker": 0, "cycles_per_second": 2_000_000_000, "busy_cycles": 3_000_000_000u64, "loops": 9, "empty_polls": 4,
+        "sleeps": 6, "received": 4, "taken_over": 0, "handed_off": 0, "bursts": bursts, "timed_rounds": 2,
+        "timed_packets": 8, "stages": [{"stage": "receive", "cycles": 90}, {"stage": "parse", "cycles": 70, "waiting": 30}],
     });
     let of = |value| if is_running { value } else { json!([]) };
     Arc::new(Snapshot {
@@ -50,6 +58,7 @@ fn snapshot(is_running: bool) -> Arc<Snapshot> {
         connections_limit: 1000,
         services: serde_json::from_value(json!([service])).expect("services"),
         workers: vec![WorkerTotals { received: 4, ..WorkerTotals::default() }; if is_running { 2 } else { 0 }],
+        perf: serde_json::from_value(of(json!([perf]))).expect("cycles"),
         drops: is_running.then(|| serde_json::from_value(drops).expect("drops")),
         ports: serde_json::from_value(of(json!([port]))).expect("ports"),
     })
@@ -73,6 +82,16 @@ fn samples_have_the_values_and_labels_of_the_snapshot_in_both_formats() {
             r#"sluice_port_received_bytes_total{port="wan"} 5"#,
             r#"sluice_worker_received_packets_total{worker="0"} 4"#,
             r#"sluice_worker_received_packets_total{worker="main"} 4"#,
+            r#"sluice_worker_busy_seconds_total{worker="0"} 1.5"#,
+            r#"sluice_worker_tsc_hertz{worker="0"} 2000000000"#,
+            r#"sluice_worker_burst_packets_bucket{le="1.0",worker="0"} 1"#,
+            r#"sluice_worker_burst_packets_bucket{le="3.0",worker="0"} 4"#,
+            r#"sluice_worker_burst_packets_bucket{le="31.0",worker="0"} 5"#,
+            r#"sluice_worker_burst_packets_bucket{le="+Inf",worker="0"} 6"#,
+            r#"sluice_worker_burst_packets_sum{worker="0"} 44.0"#,
+            r#"sluice_worker_burst_packets_count{worker="0"} 6"#,
+            r#"sluice_worker_stage_cycles_total{worker="0",stage="receive"} 90"#,
+            r#"sluice_worker_stage_wait_cycles_total{worker="0",stage="parse"} 30"#,
             r#"sluice_service_info{service="web",address="tcp 10.0.0.1:80",scheduler="wrr",method="nat"} 1"#,
             r#"sluice_service_reals_available{service="web"} 1"#,
             r#"sluice_service_active_connections{service="web"} 4"#,
@@ -133,8 +152,8 @@ fn reals_can_be_left_out() {
 fn names_are_unique_and_each_counter_of_a_worker_has_one() {
     let mut names = HashSet::new();
     for family in families() {
-        assert!(names.insert(family.sample_name()), "{family:?} twice");
-        assert!(family.sample_name().starts_with("sluice_"), "{family:?}");
+        assert!(names.insert(family.name()), "{family:?} twice");
+        assert!(family.name().starts_with("sluice_"), "{family:?}");
         assert!(!family.help.ends_with('.') && !family.help.is_empty(), "{family:?}");
     }
     let counted: HashSet<_> = WorkerTotals::HELP.iter().map(|(name, _)| *name).collect();
@@ -148,10 +167,10 @@ fn the_document_has_each_metric_in_the_order_in_which_they_are_written() {
     let document = fs::read_to_string(path).expect("docs/metrics.md");
     let listed: Vec<&str> = document.lines().filter(|line| line.starts_with("| `sluice_")).collect();
     let row = |family: &super::Family| {
-        let kind = if family.kind == Kind::Counter { "counter" } else { "gauge" };
+        let kind = format!("{:?}", family.kind).to_ascii_lowercase();
         let labels: Vec<String> = family.labels.iter().map(|label| format!("`{label}`")).collect();
         let labels = if labels.is_empty() { "none".to_owned() } else { labels.join(", ") };
-        format!("| `{}` | {kind} | {labels} | {}. |", family.sample_name(), family.help)
+        format!("| `{}` | {kind} | {labels} | {}. |", family.name(), family.help)
     };
     let want: Vec<String> = families().map(row).collect();
     assert_eq!(listed, want, "docs/metrics.md should have these rows:\n{}", want.join("\n"));

@@ -265,8 +265,8 @@ function workers(now) {
     const each = (key) => short(between(now, old?.[key], worker[key]));
     const isMain = worker.worker === null;
     const from = isMain ? "received_from_kernel" : "received";
-    const busy = between(now, old?.bursts, worker.bursts), idle = between(now, old?.empty_polls, worker.empty_polls);
-    const load = isMain || busy === null || busy + idle === 0 ? null : busy / (busy + idle);
+    const busy = isMain ? null : between(now, old?.busy_cycles, worker.busy_cycles);
+    const load = busy === null ? null : Math.min(1, busy / Math.max(1, worker.cycles_per_second));
     return [isMain ? "main" : String(worker.worker), load, each(from), each("transmitted"), each("handed_off"),
       isMain ? "" : short(worker.connections)];
   });
