@@ -60,9 +60,11 @@ impl Site {
         Ok(site)
     }
 
-    /// What curl prints for a file of the service. It gives up (exit code 8) where the server's last reply overtakes the
-    /// handshake of an active data connection, as may happen while the workers of both wait for a core: so it has three
-    /// tries.
+    /// What curl prints for a file of the service. In active mode it gives up (exit code 8, "Ctrl conn has data while
+    /// waiting for data conn") where the server's 226 on the control connection comes before the end of the data
+    /// connection's handshake. The two connections are of two workers, and TCP promises no order between connections: on
+    /// a loaded machine, where the data connection's worker waits a millisecond for its core, frames were captured that
+    /// left the server as ACK, 150, data, 226 and reached the client as 150, 226, ACK, data. So curl has three tries.
     fn curl(&self, options: &[&str], file: &str) -> Result<String> {
         let url = format!("ftp://{NAT_VIP}/{file}");
         let always = ["--silent", "--show-error", "--max-time", "20"];
