@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+pub mod health;
 mod machine;
 mod reader;
 pub mod rules;

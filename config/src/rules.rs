@@ -18,8 +18,12 @@ pub struct Broken {
 }
 
 impl Broken {
-    fn new(key: &'static str, value: impl fmt::Display, allowed: impl Into<String>) -> Self {
+    pub(crate) fn new(key: &'static str, value: impl fmt::Display, allowed: impl Into<String>) -> Self {
         Self { key, value: value.to_string(), allowed: allowed.into() }
+    }
+
+    pub(crate) fn missing(key: &'static str, allowed: impl Into<String>) -> Self {
+        Self::new(key, "is missing", allowed)
     }
 }
 

@@ -1,9 +1,11 @@
 //! services.toml: what is balanced.
 
+mod health;
 mod parse;
 mod write;
 
 use crate::error::ConfigError;
+use crate::health::Health;
 use crate::reader::{Document, Section, read};
 use crate::rules;
 use link::model::{ForwardMethod, Group, RealServer, Service, ServiceKey, ServiceTable, Settings, Timeouts};
@@ -33,6 +35,8 @@ pub struct NamedService {
     pub method: ForwardMethod,
     /// What the dataplane gets.
     pub service: Service,
+    /// What is said of the health of its reals.
+    pub health: Health,
 }
 
 impl Services {

@@ -1,6 +1,8 @@
 //! Each mistake that a user can make in the two files, with its message; each beside the ordinary text that it must
 //! not refuse.
 
+#[path = "mistakes/health.rs"]
+mod health;
 #[path = "mistakes/machine.rs"]
 mod machine;
 #[path = "mistakes/options.rs"]
@@ -59,7 +61,7 @@ const SERVICE_MISTAKES: &[Mistake] = &[
     (
         "weight = 1",
         "wieght = 1",
-        "service \"web\", real 172.16.0.2:80: unknown key \"wieght\", allowed address, weight, method, upper_threshold, lower_threshold (services.toml:14)",
+        "service \"web\", real 172.16.0.2:80: unknown key \"wieght\", allowed address, weight, method, upper_threshold, lower_threshold, check (services.toml:14)",
     ),
     (
         "weight = 1",
@@ -173,7 +175,7 @@ const SERVICE_MISTAKES: &[Mistake] = &[
     (
         "scheduler = \"wrr\"",
         "schedulr = \"wrr\"",
-        "service \"web\": unknown key \"schedulr\", allowed name, protocol, address, group, scheduler, scheduler_flags, persistence, persistence_netmask, one_packet, clamp_mss, helper, method, timeouts, real (services.toml:9)",
+        "service \"web\": unknown key \"schedulr\", allowed name, protocol, address, group, scheduler, scheduler_flags, persistence, persistence_netmask, one_packet, clamp_mss, helper, method, on_failure, quorum, quorum_hysteresis, slow_start, timeouts, check, sorry, hooks, real (services.toml:9)",
     ),
     (
         "tcp_established = 900",

@@ -1,5 +1,6 @@
 //! What `to_toml` writes parses to the same, for any valid services.
 
+use config::health::Health;
 use config::{NamedService, Services};
 use link::model::{
     ForwardMethod, Group, Helper, Persistence, Protocol, RealServer, SchedulerFlags, SchedulerKind, Service,
@@ -77,7 +78,12 @@ fn service() -> impl Strategy<Value = NamedService> {
         prop::collection::vec(real(key.port()), 0..5).prop_map(move |mut reals| {
             let mut seen = HashSet::new();
             reals.retain(|real| seen.insert(real.address));
-            NamedService { name: name.clone(), method, service: Service { key, options, reals } }
+            NamedService {
+                name: name.clone(),
+                method,
+                service: Service { key, options, reals },
+                health: Health::default(),
+            }
         })
     })
 }

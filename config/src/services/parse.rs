@@ -1,7 +1,9 @@
 //! From the sections of services.toml to typed services.
 
+use super::health::{self, HOOKS, SORRY};
 use super::{NamedService, Services};
 use crate::error::ConfigError;
+use crate::health::Health;
 use crate::reader::{Section, Unique};
 use crate::rules;
 use link::model::{
@@ -12,7 +14,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 pub(super) const SECTIONS: [&str; 4] = ["timeouts", "settings", "group", "service"];
 const GROUP: [&str; 2] = ["number", "endpoints"];
-const SERVICE: [&str; 14] = [
+const SERVICE: [&str; 21] = [
     "name",
     "protocol",
     "address",
@@ -25,13 +27,22 @@ const SERVICE: [&str; 14] = [
     "clamp_mss",
     "helper",
     "method",
+    "on_failure",
+    "quorum",
+    "quorum_hysteresis",
+    "slow_start",
     "timeouts",
+    "check",
+    "sorry",
+    "hooks",
     "real",
 ];
-const REAL: [&str; 5] = ["address", "weight", "method", "upper_threshold", "lower_threshold"];
+/// Those that are tables.
+const TABLES: [&str; 5] = ["timeouts", "check", "sorry", "hooks", "real"];
+const REAL: [&str; 6] = ["address", "weight", "method", "upper_threshold", "lower_threshold", "check"];
 
 const PROTOCOLS: &str = "tcp, udp";
-const METHODS: &str = "nat, tunnel, direct";
+pub(super) const METHODS: &str = "nat, tunnel, direct";
 const HELPERS: &str = "ftp, none";
 const ENDPOINTS: &str = "a list of endpoints, as [\"tcp 10.0.0.1:80\", \"udp 10.0.0.1:0\"]";
 
@@ -40,9 +51,13 @@ pub(super) fn keys() -> Vec<String> {
     let timeouts = timeouts.iter().map(|(key, _)| format!("timeouts.{key}"));
     let settings = Settings::ALL.iter().map(|setting| format!("settings.{}", setting.name));
     let group = GROUP.iter().map(|key| format!("group.{key}"));
-    let service = SERVICE.iter().filter(|key| !["real", "timeouts"].contains(key)).map(|key| format!("service.{key}"));
-    let real = REAL.iter().map(|key| format!("service.real.{key}"));
-    timeouts.chain(settings).chain(group).chain(service).chain(real).collect()
+    let service = SERVICE.iter().filter(|key| !TABLES.contains(key)).map(|key| format!("service.{key}"));
+    let check = health::keys().map(|key| format!("service.check.{key}"));
+    let sorry = SORRY.iter().map(|key| format!("service.sorry.{key}"));
+    let hooks = HOOKS.iter().map(|key| format!("service.hooks.{key}"));
+    let real = REAL.iter().filter(|key| **key != "check").map(|key| format!("service.real.{key}"));
+    let all = timeouts.chain(settings).chain(group).chain(service);
+    all.chain(check).chain(sorry).chain(hooks).chain(real).collect()
 }
 
 pub(super) fn services(root: &Section<'_>) -> Result<Services, ConfigError> {
@@ -125,8 +140,10 @@ fn service(section: &Section<'_>, rest: &Services) -> Result<NamedService, Confi
     let options = options(section, &key)?;
     rules::check_service(&key, &options).map_err(|broken| section.broken(&broken))?;
     let method = section.parsed("method", METHODS)?.unwrap_or(ForwardMethod::Nat);
-    let reals = reals(section, rest, &key, method)?;
-    Ok(NamedService { name, method, service: Service { key, options, reals } })
+    let mut health = health::service(section)?;
+    let reals = reals(section, rest, &key, method, &mut health)?;
+    health.sorry = health::sorry(section, &key, method, &reals)?;
+    Ok(NamedService { name, method, service: Service { key, options, reals }, health })
 }
 
 /// Protocol and address, or a group.
@@ -191,6 +208,7 @@ fn reals(
     rest: &Services,
     key: &ServiceKey,
     method: ForwardMethod,
+    health: &mut Health,
 ) -> Result<Vec<RealServer>, ConfigError> {
     let mut addresses = Unique::new();
     let mut reals = Vec::new();
@@ -205,12 +223,13 @@ fn reals(
         };
         rest.check_real(key, &real).map_err(|broken| section.broken(&broken))?;
         addresses.claim(&section, "address", address, format_args!("\"{address}\""), "an earlier real")?;
+        health::real(service, &section, address, health)?;
         reals.push(real);
     }
     Ok(reals)
 }
 
-fn endpoint(section: &Section<'_>) -> Result<SocketAddrV4, ConfigError> {
+pub(super) fn endpoint(section: &Section<'_>) -> Result<SocketAddrV4, ConfigError> {
     let address = section.parsed("address", rules::ENDPOINT)?;
     section.required("address", rules::ENDPOINT, address)
 }

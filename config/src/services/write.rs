@@ -28,7 +28,7 @@ fn group(text: &mut String, group: &Group) {
     line(text, format_args!("endpoints = [{}]", endpoints.join(", ")));
 }
 
-fn service(text: &mut String, NamedService { name, method, service }: &NamedService) {
+fn service(text: &mut String, NamedService { name, method, service, health }: &NamedService) {
     let Service { key, options: given, reals } = service;
     text.push_str("\n[[service]]\n");
     line(text, format_args!("name = \"{name}\""));
@@ -41,6 +41,7 @@ fn service(text: &mut String, NamedService { name, method, service }: &NamedServ
     }
     options(text, key, given);
     line(text, format_args!("method = \"{method}\""));
+    super::health::write_keys(text, health);
     if !given.timeouts.is_empty() {
         text.push_str("\n[service.timeouts]\n");
         let names = Timeouts::default().entries().map(|(key, _)| key);
@@ -48,11 +49,13 @@ fn service(text: &mut String, NamedService { name, method, service }: &NamedServ
             line(text, format_args!("{key} = {seconds}"));
         }
     }
+    super::health::write_tables(text, health);
     for given in reals {
         real(text, given);
         if given.method != *method {
             line(text, format_args!("method = \"{}\"", given.method));
         }
+        super::health::write_real(text, health.reals.get(&given.address));
     }
 }
 
@@ -89,7 +92,7 @@ fn real(text: &mut String, real: &RealServer) {
     }
 }
 
-fn line(text: &mut String, content: Arguments<'_>) {
+pub(super) fn line(text: &mut String, content: Arguments<'_>) {
     // Writing to a String never fails.
     let _ = writeln!(text, "{content}");
 }
