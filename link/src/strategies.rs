@@ -6,7 +6,7 @@ use crate::message::{
     Template,
 };
 use crate::model::{
-    ForwardMethod, Group, Helper, MacAddress, Neighbor, Persistence, Prefix, Protocol, RealServer, Route,
+    ForwardMethod, Group, Helper, MacAddress, Neighbor, Persistence, Phase, Prefix, Protocol, RealServer, Route,
     SchedulerFlags, SchedulerKind, Service, ServiceEndpoint, ServiceKey, ServiceOptions, ServiceTable, Settings,
     TimeoutOverrides, Timeouts,
 };
@@ -58,11 +58,13 @@ fn timeouts() -> impl Strategy<Value = Timeouts> {
 }
 
 fn real() -> impl Strategy<Value = RealServer> {
-    (server(), method(), 0..=RealServer::MAX_WEIGHT, any::<(u32, u32)>()).prop_map(
-        |(address, method, weight, (a, b))| RealServer {
+    let phase = select(&Phase::ALL[..]);
+    (server(), method(), 0..=RealServer::MAX_WEIGHT, any::<(u32, u32)>(), phase).prop_map(
+        |(address, method, weight, (a, b), phase)| RealServer {
             upper_threshold: a.max(b),
             lower_threshold: a.min(b),
-            ..RealServer::new(address, method, weight)
+            phase,
+            ..RealServer::new(address, method, if phase == Phase::Serving { weight } else { 0 })
         },
     )
 }

@@ -17,6 +17,6 @@ pub mod timer;
 pub use accounts::Accounts;
 pub use entry::{Connection, Endpoint, Identity};
 pub use expected::Expected;
-pub use positions::{Lapsed, Progress};
+pub use positions::{Close, Lapsed, Progress};
 pub use table::{ConnectionReader, ConnectionTable, Found, Slab, TableFull};
 pub use template::Templates;

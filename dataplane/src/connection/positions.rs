@@ -29,6 +29,17 @@ pub struct Lapsed {
     pub position: Progress,
 }
 
+/// What became of a connection that was to be closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// It is removed; its ends are told.
+    Done,
+    /// Its ends can't be told, since its client has sent nothing since positions are noted. It stays.
+    NotNoted,
+    /// There is no room for it yet; it is to be tried again.
+    Later,
+}
+
 /// The incarnation of the slab entry that this is about, with its lowest bit set, and its [`Progress`]. All zero: of none.
 /// So the array takes memory only where it was written to.
 type Entry = [u32; 3];
@@ -78,6 +89,18 @@ impl Positions {
         }
         self.lapsed.push_back(Lapsed { identity: connection.identity(), position });
         true
+    }
+
+    /// Takes a connection over that is closed now, whether lapsed ones are wanted or not.
+    pub(super) fn close(&mut self, index: u32, connection: &Connection) -> Close {
+        let entry = self.entries.get(index as usize).filter(|[owner_of, ..]| *owner_of == owner(connection));
+        let Some(&[_, to_real, to_client]) = entry else { return Close::NotNoted };
+        let position = Progress { to_real, to_client };
+        if self.lapsed.len() == WAITING {
+            return Close::Later;
+        }
+        self.lapsed.push_back(Lapsed { identity: connection.identity(), position });
+        Close::Done
     }
 
     pub(super) fn take(&mut self) -> Option<Lapsed> {

@@ -6,13 +6,14 @@ use super::accounts::Accounts;
 use super::entry::{Connection, Identity};
 use super::eviction::Eviction;
 use super::index::Index;
-use super::positions::{Lapsed, Positions};
+use super::positions::{Close, Lapsed, Positions};
 use super::shared::Position;
 use super::template::Templates;
 use super::timer::{TICK_MS, Wheel};
 use crate::clock::Milliseconds;
 use crate::helper::Helpers;
 use link::message::ConnectionState;
+use link::model::Protocol;
 use rte_rs::{HashKey, Hasher};
 use std::sync::Arc;
 
@@ -306,7 +307,24 @@ impl ConnectionTable {
         }
     }
 
-    /// A connection that expired while it was established.
+    /// Removes a connection and has its ends told, where they have to be: TCP that is not over.
+    pub fn close(&mut self, index: u32) -> Close {
+        let Some(entry) = self.connection(index).filter(|entry| entry.is_live()) else { return Close::Done };
+        let is_over = matches!(entry.state(), ConnectionState::TimeWait | ConnectionState::Close);
+        if entry.identity().protocol == Protocol::Tcp && !is_over {
+            let told = match self.store.slab.get(index as usize) {
+                Some(entry) => self.positions.close(index, entry),
+                None => Close::Done,
+            };
+            if told != Close::Done {
+                return told;
+            }
+        }
+        self.remove(index);
+        Close::Done
+    }
+
+    /// A connection that expired while it was established, or was closed.
     #[inline]
     pub fn take_lapsed(&mut self) -> Option<Lapsed> {
         self.positions.take()

@@ -16,15 +16,17 @@ const ROUND_SECONDS: u64 = 32;
 /// Entries looked at for each timer that a round may handle: a look is cheaper.
 const LOOKS_PER_TIMER: usize = 4;
 /// Connections removed in one round: a removal takes about a microsecond.
-const REMOVALS: u32 = 32;
+pub(super) const REMOVALS: u32 = 32;
 
 /// What the settings ask of one worker now.
 #[derive(Debug, Default)]
 pub(super) struct Defence {
     /// The TCP tables in use.
     pub(super) rules: Rules,
-    /// `reset_on_expiry` is on: where connections are is noted with each packet of a client.
+    /// `reset_on_expiry` is on, or a real is being drained: where connections are is noted with each packet of a client.
     pub(super) notes_positions: bool,
+    /// A real's connections are on their way out.
+    pub(super) drains: bool,
     /// A table is nearly full.
     pressure: bool,
     /// `drop_entry` is on.
@@ -36,6 +38,8 @@ pub(super) struct Defence {
     /// Up to when that was counted.
     counted_to: Milliseconds,
     sweep: Sweep,
+    /// The entry that is looked at next for one that is to be closed; `None`: nothing to do.
+    pub(super) closing: Option<u32>,
 }
 
 /// Removing the connections of reals that are gone (`expire_nodest_conn`).
@@ -63,6 +67,7 @@ impl Pipeline {
                 sweep.next = Some(0);
             }
         }
+        self.adopt_drains();
         self.judge_pressure();
         self.obey_modes();
     }
@@ -79,6 +84,9 @@ impl Pipeline {
         }
         if self.defence.sweep.next.is_some() {
             self.sweep_removed(budget);
+        }
+        if self.defence.closing.is_some() {
+            self.close_some(looks(budget));
         }
     }
 
@@ -129,7 +137,7 @@ impl Pipeline {
             (self.defence.owed, self.defence.counted_to) = (0, self.now);
         }
         self.defence.evicts = evicts;
-        self.defence.notes_positions = settings.reset_on_expiry != 0;
+        self.defence.notes_positions = settings.reset_on_expiry != 0 || self.defence.drains;
         self.connections.keep_lapsed(settings.reset_on_expiry != 0);
         self.counters.worker.pressure.set(pressure.into());
     }

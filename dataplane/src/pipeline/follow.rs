@@ -38,8 +38,8 @@ impl Pipeline {
         connection.count_inbound();
         self.count_inbound(identity.real_slot, flow);
         let is_helped = connection.is_helped();
-        if self.defence.notes_positions {
-            self.note_position(found.index, flow, mbuf);
+        if self.defence.notes_positions && self.note_and_judge(found.index, flow, mbuf) {
+            return self.forward_the_last(found.index, flow, mbuf, out);
         }
         let state = self.after(flow, Direction::of_inbound(identity.method), state);
         self.enter_state(found.index, state, timeouts);

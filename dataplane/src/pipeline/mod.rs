@@ -9,6 +9,7 @@ mod answer;
 mod batch;
 mod burst;
 mod defence;
+mod drain;
 mod echo;
 mod follow;
 mod forward;

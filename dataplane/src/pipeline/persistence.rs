@@ -10,7 +10,7 @@ use crate::connection::{Endpoint, Identity};
 use crate::service::{RealEntry, ServiceEntry, ServiceTable};
 use link::DropReason;
 use link::message::ConnectionState;
-use link::model::{Helper, Persistence, Protocol, ServiceKey};
+use link::model::{Helper, Persistence, Phase, Protocol, ServiceKey};
 use rte_rs::Mbuf;
 
 /// Where a new connection goes.
@@ -89,10 +89,12 @@ pub(super) fn choose(
 }
 
 /// Whether a template's real is followed: it is in its service, whatever its load, and at weight 0 too unless
-/// `expire_quiescent_template` is set.
+/// `expire_quiescent_template` is set or it is being drained.
 pub(crate) fn is_usable(services: &ServiceTable, real: &TemplateReal) -> bool {
     let at_weight_0 = services.settings().expire_quiescent_template == 0;
-    services.real(real.slot, real.generation).is_some_and(|real| real.available && (real.weight > 0 || at_weight_0))
+    services
+        .real(real.slot, real.generation)
+        .is_some_and(|real| real.available && (real.weight > 0 || at_weight_0) && real.phase == Phase::Serving)
 }
 
 /// What the template of a client (host byte order) is found by, for a packet to this port: the service's own port, or

@@ -8,7 +8,8 @@ use crate::connection::Endpoint;
 use crate::scheduler::{Candidate, Change, Choice, Cursor, Load, Member, Newcomer, Scheduler, Start};
 use link::message::ConnectionState;
 use link::model::{
-    self, ForwardMethod, Group, Helper, Protocol, ServiceEndpoint, ServiceKey, ServiceOptions, Settings, Timeouts,
+    self, ForwardMethod, Group, Helper, Phase, Protocol, ServiceEndpoint, ServiceKey, ServiceOptions, Settings,
+    Timeouts,
 };
 use std::collections::{HashMap, HashSet};
 
@@ -39,6 +40,8 @@ pub struct RealEntry {
     pub method: ForwardMethod,
     /// In the table. If not, packets of its connections are not forwarded.
     pub available: bool,
+    /// Whether its connections are on their way out.
+    pub phase: Phase,
 }
 
 const _: () = assert!(size_of::<RealEntry>() == 32);
@@ -54,6 +57,7 @@ impl RealEntry {
         port: 0,
         method: ForwardMethod::Direct,
         available: false,
+        phase: Phase::Serving,
     };
 }
 
@@ -211,6 +215,12 @@ impl ServiceTable {
     /// The generation of the last table that took a real away; 0 = none has.
     pub fn removed_at(&self) -> u64 {
         self.removed_at
+    }
+
+    /// Whether some real's connections are on their way out, and whether some are to be closed.
+    pub fn drains(&self) -> (bool, bool) {
+        let any = |wanted: &[Phase]| self.reals.iter().any(|real| real.available && wanted.contains(&real.phase));
+        (any(&[Phase::Draining, Phase::Closing]), any(&[Phase::Closing]))
     }
 
     /// What holds for all services.
@@ -409,6 +419,7 @@ fn real_entries(slots: &Slots) -> Vec<RealEntry> {
             port: real.server.address.port(),
             method: real.server.method,
             available: real.state == RealState::Live,
+            phase: real.server.phase,
         });
     }
     entries

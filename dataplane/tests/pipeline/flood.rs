@@ -13,7 +13,7 @@ const ESTABLISHED: u16 = 64;
 const FLOOD: u16 = 20_000;
 
 /// One frame through the director.
-fn send(rig: &mut Rig, out: &mut Kept, pool: &Mempool, port: u16, frame: &Frame) -> Verdict {
+pub(crate) fn send(rig: &mut Rig, out: &mut Kept, pool: &Mempool, port: u16, frame: &Frame) -> Verdict {
     let mut burst = Burst::new();
     burst.push(mbuf(pool, port, &frame.bytes())).expect("room for one");
     rig.pipelines[0].process(&mut burst, Origin::Port(port), out);

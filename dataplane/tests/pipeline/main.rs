@@ -2,6 +2,7 @@
 
 mod bursts;
 mod conservation;
+mod drains;
 mod flood;
 mod fragments;
 mod helpers;

@@ -210,7 +210,8 @@ impl Rig {
         self.apply_table(&services(variant).table(), now);
     }
 
-    fn apply_table(&mut self, table: &ServiceTable, now: u64) {
+    /// Takes a table into force.
+    pub(crate) fn apply_table(&mut self, table: &ServiceTable, now: u64) {
         self.generation += 1;
         self.publisher.apply_services(self.generation, table, now).unwrap();
         let tables = self.publisher.tables();

@@ -7,7 +7,7 @@ mod timeouts;
 
 pub use next_hop::{MacAddress, Neighbor, NextHopTable, Prefix, Route};
 pub use service::{
-    Group, Helper, Persistence, RealServer, Service, ServiceEndpoint, ServiceKey, ServiceOptions, ServiceTable,
+    Group, Helper, Persistence, Phase, RealServer, Service, ServiceEndpoint, ServiceKey, ServiceOptions, ServiceTable,
 };
 pub use settings::{Setting, Settings};
 pub use timeouts::{TimeoutOverrides, Timeouts};

@@ -187,6 +187,26 @@ pub struct RealServer {
     pub upper_threshold: u32,
     /// Below so many connections it gets new ones again; 0 = three quarters of `upper_threshold`. Not above it.
     pub lower_threshold: u32,
+    /// Whether its connections are on their way out.
+    pub phase: Phase,
+}
+
+/// Whether a real's connections are on their way out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Phase {
+    /// They are not.
+    #[default]
+    Serving = 0,
+    /// They end by themselves; persistence ties no client to the real any more. Its weight is 0.
+    Draining = 1,
+    /// They are closed, both ends told by a RST. Its weight is 0.
+    Closing = 2,
+}
+
+impl Phase {
+    /// Every phase, in the order of its number.
+    pub const ALL: [Self; 3] = [Self::Serving, Self::Draining, Self::Closing];
 }
 
 impl RealServer {
@@ -195,7 +215,7 @@ impl RealServer {
 
     /// A real without thresholds.
     pub const fn new(address: SocketAddrV4, method: ForwardMethod, weight: u32) -> Self {
-        Self { address, method, weight, upper_threshold: 0, lower_threshold: 0 }
+        Self { address, method, weight, upper_threshold: 0, lower_threshold: 0, phase: Phase::Serving }
     }
 
     /// The lower threshold that holds: given, or three quarters of the upper one.

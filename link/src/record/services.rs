@@ -6,7 +6,7 @@ use super::request::payload;
 use super::{Payload, RecordError};
 use crate::message::Request;
 use crate::model::{
-    Helper, Persistence, Protocol, RealServer, SchedulerFlags, SchedulerKind, ServiceEndpoint, ServiceKey,
+    Helper, Persistence, Phase, Protocol, RealServer, SchedulerFlags, SchedulerKind, ServiceEndpoint, ServiceKey,
     ServiceOptions, Settings, TimeoutOverrides, Timeouts,
 };
 use crate::wire_number::WireNumber;
@@ -47,7 +47,7 @@ payload!(
         address_be: U32,
         port_be: U16,
         method: u8,
-        zero: u8,
+        phase: u8,
         weight: Word32,
         upper_threshold: Word32,
         lower_threshold: Word32,
@@ -106,7 +106,7 @@ pub(super) fn encode_real(real: RealServer) -> Payload {
         address_be: real.address.ip().to_bits().into(),
         port_be: real.address.port().into(),
         method: real.method.wire_number(),
-        zero: 0,
+        phase: real.phase as u8,
         weight: real.weight.into(),
         upper_threshold: real.upper_threshold.into(),
         lower_threshold: real.lower_threshold.into(),
@@ -201,15 +201,22 @@ pub(super) fn decode_service(row: ServiceRow) -> Result<Request, RecordError> {
 
 pub(super) fn decode_real(row: RealRow) -> Result<Request, RecordError> {
     let check = Check("real");
-    check.zero("reserved", &[row.zero])?;
     check.zero("reserved", &row.reserved)?;
     let upper_threshold = row.upper_threshold.get();
     let most = "0 to the upper threshold";
+    let phase = match Phase::ALL.get(usize::from(row.phase)) {
+        Some(phase) => *phase,
+        None => return check.refuse("phase", row.phase, "0 (serving), 1 (draining), 2 (closing)"),
+    };
+    if phase != Phase::Serving && row.weight.get() != 0 {
+        return check.refuse("weight", row.weight.get(), "0 while the real is draining or closing");
+    }
     Ok(Request::Real(RealServer {
         address: SocketAddrV4::new(check.host("address", row.address_be)?, row.port_be.get()),
         method: check.number("method", row.method)?,
         weight: check.within("weight", row.weight.get(), 0, RealServer::MAX_WEIGHT, "0 to 65535")?,
         upper_threshold,
         lower_threshold: check.within("lower threshold", row.lower_threshold.get(), 0, upper_threshold, most)?,
+        phase,
     }))
 }
