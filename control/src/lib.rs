@@ -7,6 +7,7 @@
 pub mod client;
 pub mod daemon;
 pub mod doctor;
+pub mod health;
 pub mod ipvsadm;
 pub mod protocol;
 pub mod web;

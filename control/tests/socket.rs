@@ -186,7 +186,7 @@ fn a_client_that_does_not_read_holds_up_nobody() {
 
     for _ in 0..5 {
         assert_eq!(site.ask(r#"{"command":"connection_count"}"#)["count"], CONNECTIONS);
-        site.ask(r#"{"command":"real_drain","service":"web","address":"172.16.0.2:80"}"#);
+        site.ask(r#"{"command":"real_set","service":"web","address":"172.16.0.2:80","weight":0}"#);
         site.ask(r#"{"command":"reload"}"#);
     }
     let (rows, end) = sleeper.receive();
@@ -223,7 +223,7 @@ fn a_client_that_reads_slowly_holds_up_nobody() {
         }
     });
     for _ in 0..5 {
-        site.ask(r#"{"command":"real_drain","service":"web","address":"172.16.0.2:80"}"#);
+        site.ask(r#"{"command":"real_set","service":"web","address":"172.16.0.2:80","weight":0}"#);
         assert_eq!(site.ask(r#"{"command":"connection_count"}"#)["count"], CONNECTIONS);
         site.ask(r#"{"command":"reload"}"#);
         std::thread::sleep(Duration::from_millis(50));

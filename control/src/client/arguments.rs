@@ -82,6 +82,12 @@ pub(super) enum Command {
         #[arg(long)]
         all: bool,
     },
+    /// What happened to real servers and services: up, down, drained, quorum lost
+    Events {
+        /// Go on with what happens from now on
+        #[arg(long, short)]
+        follow: bool,
+    },
     /// The Ethernet ports and their counters
     Ports,
     /// Where the workers' cycles go, live: by stage, idle share, bursts, hand-offs
@@ -282,6 +288,7 @@ impl Command {
             Self::Real(command) => command.request(),
             Self::Group(command) => command.request(),
             Self::Connection(command) => command.request()?,
+            Self::Events { follow } => Request::Events { follow: *follow },
             Self::Ports => Request::Ports,
             Self::Explain { protocol, source, destination } => {
                 Request::Explain { protocol: *protocol, source: *source, destination: *destination }

@@ -28,6 +28,14 @@ impl Connection {
         Ok(Self { path: path.to_owned(), stream: BufReader::with_capacity(64 * 1024, stream), line: Vec::new() })
     }
 
+    /// From now on an answer may take as long as it likes: events come when something happens.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub(super) fn wait_without_end(&mut self) -> Result<(), Stop> {
+        self.stream.get_ref().set_read_timeout(None).map_err(|error| unreachable(&self.path, &error))
+    }
+
     /// Sends a request and reads its answer; `row` gets the rows of a list while they arrive.
     pub(super) fn stream<T: DeserializeOwned>(
         &mut self,

@@ -4,6 +4,7 @@ mod arguments;
 mod check;
 mod connection;
 mod explain;
+mod health;
 mod ipvsadm;
 mod local;
 mod perf;
@@ -13,7 +14,7 @@ mod table;
 mod top;
 
 use crate::protocol::{
-    Changed, ConnectionRow, Count, DEFAULT_SOCKET, Drops, Explained, GroupRow, PortRow, Request, ServiceRow,
+    Changed, ConnectionRow, Count, DEFAULT_SOCKET, Drops, EventRow, Explained, GroupRow, PortRow, Request, ServiceRow,
     SettingRow, Status, Totals, payload,
 };
 use arguments::{Arguments, Format, Task};
@@ -144,11 +145,15 @@ fn execute(arguments: &Arguments, out: &mut dyn Write, errors: &mut dyn Write) -
 
 fn ask(connection: &mut Connection, request: &Request, json: bool, out: &mut dyn Write) -> Result<(), Stop> {
     let streams = matches!(request, Request::ServiceList | Request::ConnectionList(_) | Request::Stats { .. });
+    if json && matches!(request, Request::Events { .. }) {
+        return events_json(connection, request, out);
+    }
     if json {
         return if streams { json_list(connection, request, out) } else { json_result(connection, request, out) };
     }
     match request {
         Request::ConnectionList(_) => connections(connection, request, out)?,
+        Request::Events { .. } => events(connection, request, out)?,
         Request::ServiceList => show::services(&connection.list::<ServiceRow, Count>(request)?.0, out)?,
         Request::Stats { .. } => {
             let (services, totals) = connection.list::<ServiceRow, Totals>(request)?;
@@ -181,7 +186,8 @@ fn ask(connection: &mut Connection, request: &Request, json: bool, out: &mut dyn
         | Request::RealAdd(_)
         | Request::RealSet(_)
         | Request::RealRemove { .. }
-        | Request::RealDrain { .. }
+        | Request::RealDrain(_)
+        | Request::RealEnable { .. }
         | Request::GroupSet { .. }
         | Request::GroupRemove { .. }
         | Request::SettingsSet { .. }
@@ -202,6 +208,29 @@ fn connections(connection: &mut Connection, request: &Request, out: &mut dyn Wri
     if count == 0 {
         writeln!(out, "No connections.")?;
     }
+    Ok(())
+}
+
+/// Events are printed as they come; who follows them waits for each.
+fn events(connection: &mut Connection, request: &Request, out: &mut dyn Write) -> Result<(), Stop> {
+    connection.wait_without_end()?;
+    let Count { count } = connection.stream(request, |row| {
+        health::event(&payload::<EventRow>(row)?, out)?;
+        Ok(out.flush()?)
+    })?;
+    if count == 0 {
+        writeln!(out, "No events since sluiced started.")?;
+    }
+    Ok(())
+}
+
+/// One event a line, so that a program can follow them.
+fn events_json(connection: &mut Connection, request: &Request, out: &mut dyn Write) -> Result<(), Stop> {
+    connection.wait_without_end()?;
+    let _: Count = connection.stream(request, |row| {
+        writeln!(out, "{row}")?;
+        Ok(out.flush()?)
+    })?;
     Ok(())
 }
 

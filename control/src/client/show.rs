@@ -1,5 +1,6 @@
 //! Answers as text for people. Pure, but for the writer.
 
+use super::health;
 use super::table::{Table, bytes, counted, duration, known};
 use crate::protocol::{
     Changed, ConnectionRow, Count, DataplaneStatus, Drops, GroupRow, PortOfWorker, PortRow, RealRow, ServiceRow,
@@ -92,6 +93,9 @@ pub(super) fn service(service: &ServiceRow, out: &mut dyn Write) -> io::Result<(
     if let Some(options) = options(service) {
         field(out, "options", &options)?;
     }
+    if let Some(health) = &service.health {
+        field(out, "health", &health::service(health))?;
+    }
     if let Some(Traffic { connections, in_packets, in_bytes, out_packets, out_bytes }) = service.traffic {
         field(out, "traffic", &counted(connections, "connection"))?;
         field(out, "  in", &format!("{}, {}", counted(in_packets, "packet"), bytes(in_bytes)))?;
@@ -110,10 +114,11 @@ pub(super) fn service(service: &ServiceRow, out: &mut dyn Write) -> io::Result<(
             known(real.active),
             known(real.inactive),
             known(real.traffic.map(|traffic| traffic.connections)),
-            state(real).to_owned(),
+            health::state(real).to_owned(),
         ]);
     }
     table.print(out)?;
+    health::reals(service, out)?;
     limits(service, out)
 }
 
@@ -160,16 +165,6 @@ pub(super) fn groups(groups: &[GroupRow], out: &mut dyn Write) -> io::Result<()>
         table.row([group.number.to_string(), service, group.endpoints.join(", ")]);
     }
     table.print(out)
-}
-
-/// What a real does, in a word.
-pub(super) fn state(real: &RealRow) -> &'static str {
-    match real {
-        RealRow { removed: true, .. } => "removed",
-        RealRow { overloaded: true, .. } => "full",
-        RealRow { weight: 0, .. } => "draining",
-        _ => "serving",
-    }
 }
 
 fn traffic_cells(name: String, traffic: Option<Traffic>) -> [String; 6] {

@@ -114,6 +114,8 @@ pub(super) fn sample(name: &str, traffic: Option<Traffic>) -> ServiceRow {
         persistent: None,
         traffic,
         rates: None,
+        health: None,
+        sorry: false,
     };
     ServiceRow {
         name: name.to_owned(),
@@ -131,6 +133,7 @@ pub(super) fn sample(name: &str, traffic: Option<Traffic>) -> ServiceRow {
         timeouts: BTreeMap::new(),
         traffic,
         rates: None,
+        health: None,
         reals: vec![real],
     }
 }
@@ -245,6 +248,19 @@ const MEANINGS: &[(&[&str], &str)] = &[
         r#"{"command":"real_set","service":"web","address":"10.0.0.3:80","method":"tunnel"}"#,
     ),
     (&["real", "drain", "web", "10.0.0.3:80"], r#"{"command":"real_drain","service":"web","address":"10.0.0.3:80"}"#),
+    (
+        &["real", "drain", "web", "10.0.0.3:80", "--deadline", "10m", "--then", "remove"],
+        r#"{"command":"real_drain","service":"web","address":"10.0.0.3:80","deadline_seconds":600,"then":"remove"}"#,
+    ),
+    (
+        &["real", "drain", "web", "10.0.0.3:80", "--now"],
+        r#"{"command":"real_drain","service":"web","address":"10.0.0.3:80","now":true}"#,
+    ),
+    (
+        &["real", "undrain", "web", "10.0.0.3:80"],
+        r#"{"command":"real_enable","service":"web","address":"10.0.0.3:80"}"#,
+    ),
+    (&["events", "--follow"], r#"{"command":"events","follow":true}"#),
     (
         &["service", "add", "shop", "--group", "7", "--scheduler", "sh", "--scheduler-flags", "sh-port,sh-fallback"],
         r#"{"command":"service_add","name":"shop","group":7,"scheduler":"sh","method":"nat","options":{"scheduler_flags":["sh-port","sh-fallback"]}}"#,

@@ -1,6 +1,7 @@
 //! The difference of two service tables in words. Pure.
 
 use super::options::{described, described_real};
+use config::health::{CheckKeys, Health};
 use config::{NamedService, Services};
 use link::model::{Group, RealServer, Service, ServiceKey};
 use std::collections::HashMap;
@@ -58,6 +59,37 @@ fn changed_groups(old: &[Group], new: &[Group], lines: &mut Vec<String>) {
     }
 }
 
+/// What is said of the health of the reals, key by key.
+fn changed_health(old: &NamedService, new: &NamedService, lines: &mut Vec<String>) {
+    if old.health == new.health {
+        return;
+    }
+    let name = &new.name;
+    changed_keys(&format!("service {name}"), &old.health.entries(), &new.health.entries(), lines);
+    let keys = |health: &Health, address| -> Vec<(String, String)> {
+        let own = health.reals.get(address).into_iter().flat_map(CheckKeys::entries);
+        own.map(|(key, value)| (format!("check.{key}"), value)).collect()
+    };
+    for real in &new.service.reals {
+        let (before, after) = (keys(&old.health, &real.address), keys(&new.health, &real.address));
+        changed_keys(&format!("real {} of {name}", real.address), &before, &after, lines);
+    }
+}
+
+fn changed_keys(of: &str, before: &[(String, String)], after: &[(String, String)], lines: &mut Vec<String>) {
+    let value = |entries: &[(String, String)], key: &str| -> Option<String> {
+        entries.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone())
+    };
+    let gone = before.iter().filter(|(key, _)| value(after, key).is_none());
+    for (key, _) in gone.chain(after) {
+        let (was, is) = (value(before, key), value(after, key));
+        if was != is {
+            let shown = |value: Option<String>| value.unwrap_or_else(|| "default".to_owned());
+            lines.push(format!("~ {of}: {key} {} -> {}", shown(was), shown(is)));
+        }
+    }
+}
+
 /// What a service does, in words, by the keys of services.toml.
 fn option_values(service: &Service) -> [(&'static str, String); 8] {
     let options = &service.options;
@@ -93,6 +125,7 @@ fn changed_service(old: &NamedService, new: &NamedService, lines: &mut Vec<Strin
     if old.method != new.method {
         lines.push(format!("~ service {name}: method {} -> {}", old.method, new.method));
     }
+    changed_health(old, new, lines);
     if old.service.reals == new.service.reals {
         return;
     }

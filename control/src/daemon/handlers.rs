@@ -1,5 +1,6 @@
 //! What each request does.
 
+use super::health;
 use super::lvs;
 use super::observe;
 use super::report;
@@ -15,6 +16,7 @@ use link::message::{self, Flow, Reply};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddrV4;
+use tokio::sync::broadcast::error::RecvError;
 
 /// Does a request and writes its answer.
 ///
@@ -51,6 +53,7 @@ pub(super) async fn handle(daemon: &Daemon, request: Request, out: &mut Output) 
         Request::Explain { protocol, source, destination } => {
             out.end(explain(daemon, Flow { protocol, source, destination }).await).await
         }
+        Request::Events { follow } => events(daemon, follow, out).await,
         Request::GroupList => out.end(Ok(report::groups(&daemon.running()))).await,
         Request::Settings => out.end(Ok(report::settings(daemon))).await,
         Request::Timeouts => {
@@ -79,9 +82,8 @@ async fn change(daemon: &Daemon, request: Request) -> Result<Changed, Failure> {
         Request::RealRemove { service, address } => {
             daemon.change(|services| running::remove_real(services, &service, address)).await
         }
-        Request::RealDrain { service, address } => {
-            daemon.change(|services| running::drain_real(services, &service, address)).await
-        }
+        Request::RealDrain(wanted) => health::drain(daemon, &wanted).await,
+        Request::RealEnable { service, address } => health::enable(daemon, &service, address).await,
         Request::GroupSet { number, endpoints } => {
             daemon.change(|services| running::set_group(services, number, &endpoints)).await
         }
@@ -103,6 +105,27 @@ async fn service_list(daemon: &Daemon, out: &mut Output) -> io::Result<()> {
         out.row(&report::service(daemon, named, &counted)).await?;
     }
     out.end(Ok(Count { count: running.services.len() as u64 })).await
+}
+
+async fn events(daemon: &Daemon, follow: bool, out: &mut Output) -> io::Result<()> {
+    let (known, mut news) = daemon.health.events();
+    for event in &known {
+        out.row(event).await?;
+    }
+    if !follow {
+        return out.end(Ok(Count { count: known.len() as u64 })).await;
+    }
+    loop {
+        out.flush().await?;
+        match news.recv().await {
+            Ok(event) => out.row(&event).await?,
+            Err(RecvError::Lagged(missed)) => {
+                let text = format!("{missed} events were missed: read faster, or ask again.");
+                return out.end::<()>(Err(Failure::unavailable(text))).await;
+            }
+            Err(RecvError::Closed) => return out.end(Ok(Count { count: 0 })).await,
+        }
+    }
 }
 
 async fn stats(daemon: &Daemon, only: Option<&str>, out: &mut Output) -> io::Result<()> {

@@ -13,6 +13,7 @@
 mod announce;
 pub mod differences;
 mod handlers;
+pub mod health;
 pub mod history;
 pub mod kernel;
 mod lvs;

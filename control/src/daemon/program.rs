@@ -1,5 +1,6 @@
 //! The program `sluiced`: command line, start, signals.
 
+use super::health::{self, Keeper};
 use super::kernel;
 use super::mirror::{Mirror, MirrorPort};
 use super::observe;
@@ -96,7 +97,9 @@ async fn live(
 
     let kernel = kernel::spawn(Mirror::new(mirror_ports(&machine), statics(&machine)));
     let socket = machine.control.socket.clone();
-    let daemon = Rc::new(Daemon::new(machine, machine_file, services, services_file, kernel));
+    let health = Keeper::start(&socket)?;
+    let daemon = Rc::new(Daemon::new(machine, machine_file, services, services_file, kernel, health));
+    tokio::task::spawn_local(health::run(Rc::clone(&daemon)));
     tokio::task::spawn_local(supervise::run(Rc::clone(&daemon)));
     tokio::task::spawn_local(rates::run(Rc::clone(&daemon)));
     tokio::task::spawn_local(server.serve(Rc::clone(&daemon)));

@@ -29,7 +29,8 @@ pub(super) fn status(daemon: &Daemon) -> Status {
         Ok(file) => (differences(&running, &file), None),
         Err(error) => (Vec::new(), Some(error.to_string())),
     };
-    let (dataplane, warnings) = dataplane(daemon);
+    let (dataplane, mut warnings) = dataplane(daemon);
+    warnings.extend(daemon.health.warnings(&running));
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),

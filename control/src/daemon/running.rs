@@ -4,6 +4,7 @@
 
 use super::options;
 use crate::protocol::{Failure, OptionChanges, RealChange, ServiceAdd};
+use config::health::Health;
 use config::{NamedService, Services, rules};
 use link::model::{
     ForwardMethod, Group, Helper, RealServer, SchedulerFlags, SchedulerKind, Service, ServiceEndpoint, ServiceKey,
@@ -38,7 +39,12 @@ pub fn add_service(running: &mut Services, add: &ServiceAdd) -> Result<String, F
         }
     }
     let service = Service { key, options, reals: Vec::new() };
-    running.services.push(NamedService { name: add.name.clone(), method: add.method, service });
+    running.services.push(NamedService {
+        name: add.name.clone(),
+        method: add.method,
+        service,
+        health: Health::default(),
+    });
     let said = options::described(&options, &key);
     Ok(format!("Added service {}: {key}, {}, {}{said}.", add.name, add.scheduler, add.method))
 }
@@ -136,16 +142,8 @@ pub fn remove_real(running: &mut Services, name: &str, address: SocketAddrV4) ->
     let named = service_mut(running, name)?;
     real_mut(named, address)?;
     named.service.reals.retain(|real| real.address != address);
+    named.health.reals.remove(&address);
     Ok(format!("Removed real {address} from {name}."))
-}
-
-/// Sets a real's weight to 0.
-///
-/// # Errors
-/// Not found.
-pub fn drain_real(running: &mut Services, name: &str, address: SocketAddrV4) -> Result<String, Failure> {
-    real_mut(service_mut(running, name)?, address)?.weight = 0;
-    Ok(format!("Draining real {address} of {name}: weight 0, no new connections."))
 }
 
 /// Makes a group of these endpoints, in the place of an earlier one with its number.
@@ -267,11 +265,24 @@ fn no_service(running: &Services, name: &str) -> Failure {
     Failure::not_found(format!("service {name:?} does not exist; {known}."))
 }
 
+/// The real at this address.
+///
+/// # Errors
+/// Not found.
+pub fn real(named: &NamedService, address: SocketAddrV4) -> Result<&RealServer, Failure> {
+    let found = named.service.reals.iter().find(|real| real.address == address);
+    found.ok_or_else(|| no_real(&named.name, address))
+}
+
 fn real_mut(named: &mut NamedService, address: SocketAddrV4) -> Result<&mut RealServer, Failure> {
-    let name = &named.name;
-    let missing = format!("service {name:?} has no real {address}; `sluice service show {name}` lists those it has.");
     let found = named.service.reals.iter_mut().find(|real| real.address == address);
-    found.ok_or_else(|| Failure::not_found(missing))
+    found.ok_or_else(|| no_real(&named.name, address))
+}
+
+fn no_real(name: &str, address: SocketAddrV4) -> Failure {
+    Failure::not_found(format!(
+        "service {name:?} has no real {address}; `sluice service show {name}` lists those it has."
+    ))
 }
 
 fn check(running: &Services, named: &NamedService, real: &RealServer) -> Result<(), Failure> {

@@ -131,7 +131,8 @@ fn a_real_is_set_drained_and_removed() {
         done(|table| set_real(table, &RealChange { weight: Some(5), ..change("web", "172.16.0.3:8000") }));
     assert_eq!(message, "Set real 172.16.0.3:8000 of web: nat, weight 5.");
     assert_eq!(lines, ["~ real 172.16.0.3:8000 of web: weight 2 -> 5"]);
-    let (_, lines) = done(|table| drain_real(table, "web", real));
+    let (_, lines) =
+        done(|table| set_real(table, &RealChange { weight: Some(0), ..RealChange::new("web".to_owned(), real) }));
     assert_eq!(lines, ["~ real 172.16.0.3:8000 of web: weight 2 -> 0"]);
     let (message, lines) = done(|table| remove_real(table, "web", real));
     assert_eq!(message, "Removed real 172.16.0.3:8000 from web.");

@@ -1,7 +1,10 @@
 //! What sluiced knows and how it changes: the running services, the files, the session, the kernel.
 
+mod again;
+
 use super::announce;
 use super::differences::differences;
+use super::health::Keeper;
 use super::history::Recorder;
 use super::kernel;
 use super::rates::Meters;
@@ -33,6 +36,8 @@ pub struct Daemon {
     pub session: Session,
     /// The kernel.
     pub kernel: kernel::Handle,
+    /// The reals' health.
+    pub health: Keeper,
     /// Rates, and what the counters stood at when they were zeroed.
     pub rates: RefCell<Meters>,
     /// Rates of the last ten minutes.
@@ -77,6 +82,7 @@ impl Daemon {
         services: Services,
         services_file: &Path,
         kernel: kernel::Handle,
+        health: Keeper,
     ) -> Self {
         let session = Session::new(&machine.control.link, kernel.wanted.clone());
         let saved = Saved::beside(&machine.control.socket);
@@ -90,6 +96,7 @@ impl Daemon {
             }
             None => (services, false),
         };
+        health.adopted(&services);
         Self {
             machine,
             machine_file: machine_file.to_owned(),
@@ -97,6 +104,7 @@ impl Daemon {
             started: Instant::now(),
             session,
             kernel,
+            health,
             rates: RefCell::new(Meters::after(saved.zeroed())),
             history: RefCell::default(),
             running: RefCell::new(Rc::new(services)),
@@ -136,6 +144,7 @@ impl Daemon {
         let is_gone = standing == Standing::Absent;
         self.gone_since.set(is_gone.then(|| self.gone_since.get().unwrap_or_else(Instant::now)));
         self.standing.send_replace(standing);
+        self.health.wake();
     }
 
     /// For how long there has been no dataplane; `None`: there is one.
@@ -276,6 +285,7 @@ impl Daemon {
             Some(services) => {
                 let differ = differences(&self.running(), &services).len();
                 log::info!("the dataplane runs generation {in_force}; taken over, {differ} differences to the file");
+                self.health.taken_over(&services);
                 self.adopt(services);
                 Ok(())
             }
@@ -295,6 +305,7 @@ impl Daemon {
     }
 
     fn adopt(&self, services: Services) {
+        self.health.adopted(&services);
         *self.running.borrow_mut() = Rc::new(services);
         self.publish_needs();
     }
@@ -305,7 +316,8 @@ impl Daemon {
         let running = self.running();
         needs.vips = announce::virtual_addresses(&running, self.machine.control.vips);
         for named in &running.services {
-            needs.reals.extend(named.service.reals.iter().map(|real| *real.address.ip()));
+            let reals = named.service.reals.iter().chain(&named.health.sorry);
+            needs.reals.extend(reals.map(|real| *real.address.ip()));
         }
         let needs = Some(needs);
         self.kernel.needs.send_if_modified(|known| {
@@ -351,7 +363,8 @@ impl Daemon {
             log::warn!("the running table can't be saved ({error}): after a restart sluiced loads its file instead");
         }
         self.doubtful.set(Some(version));
-        let table = services.table();
+        let effective = self.health.effective(&services, &self.running());
+        let table = effective.table();
         let requests = link::transaction::services(generation, &table);
         match self.session.transact(Table::Services, generation, requests).await {
             Ok(Verdict::Applied { microseconds }) => {
@@ -360,6 +373,7 @@ impl Daemon {
                 self.unsent.set(false);
                 *self.refusal.borrow_mut() = None;
                 // What is saved is never older than what runs.
+                self.health.applied(effective);
                 let confirmed = announced.and_then(|()| self.saved.confirm());
                 confirmed.unwrap_or_else(|_| self.saved.forget());
                 self.adopt(services);
@@ -368,7 +382,7 @@ impl Daemon {
             Ok(Verdict::Refused { reason, row }) => {
                 self.doubtful.set(None);
                 self.saved.withdraw();
-                let text = refusal::in_words(&services, reason, row);
+                let text = refusal::in_words(&effective, reason, row);
                 log::warn!("generation {generation} of the services: {text}");
                 *self.refusal.borrow_mut() = Some(format!("services, generation {generation}: {text}"));
                 Err(Failure::refused(format!("The dataplane refused the change, the running table stays: {text}.")))

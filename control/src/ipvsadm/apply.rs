@@ -1,6 +1,7 @@
 //! What a change does to the services, by the rules and in the words of the reference.
 
 use crate::protocol::{LvsChange, LvsPersistence, LvsReal, LvsServiceOptions, LvsTimeouts};
+use config::health::Health;
 use config::{NamedService, Services, rules};
 use link::model::{
     ForwardMethod, Helper, Persistence, RealServer, SchedulerFlags, Service, ServiceKey, ServiceOptions,
@@ -101,7 +102,7 @@ fn add_service(services: &mut Services, key: ServiceKey, given: &LvsServiceOptio
     check(&key, &options)?;
     let name = free_name(services, &key);
     let service = Service { key, options, reals: Vec::new() };
-    services.services.push(NamedService { name, method: ForwardMethod::Nat, service });
+    services.services.push(NamedService { name, method: ForwardMethod::Nat, service, health: Health::default() });
     Ok(())
 }
 

@@ -2,11 +2,13 @@
 
 mod connections;
 mod director;
+mod health;
 mod perf;
 mod services;
 
 pub use connections::*;
 pub use director::*;
+pub use health::*;
 pub use perf::*;
 pub use services::*;
 

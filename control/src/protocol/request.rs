@@ -51,12 +51,22 @@ pub enum Request {
         /// The real's address and port.
         address: SocketAddrV4,
     },
-    /// Sets a real's weight to 0, so that it gets no new connections and keeps those it has: [`super::Changed`].
-    RealDrain {
+    /// Takes a real out: no new connections, also not of clients that persistence ties to it; those that it has end:
+    /// [`super::Changed`]. Its weight stays, for when it is enabled again.
+    RealDrain(DrainRequest),
+    /// Ends a drain: the real may serve again: [`super::Changed`].
+    RealEnable {
         /// The service's name.
         service: String,
         /// The real's address and port.
         address: SocketAddrV4,
+    },
+    /// What happened to reals and services, the oldest first: a row [`super::EventRow`] each, then [`super::Count`]; with
+    /// `follow` the answer goes on with what happens then, and does not end.
+    Events {
+        /// Go on with what happens from now on.
+        #[serde(default)]
+        follow: bool,
     },
     /// The groups: a list of [`super::GroupRow`] as the result.
     GroupList,
@@ -182,6 +192,36 @@ pub struct OptionChanges {
     pub timeouts: BTreeMap<String, u64>,
 }
 
+/// How a real is drained.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DrainRequest {
+    /// The service's name.
+    pub service: String,
+    /// The real's address and port.
+    pub address: SocketAddrV4,
+    /// After so many seconds what is left is closed, both ends told by a RST; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_seconds: Option<u64>,
+    /// What is left is closed now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub now: bool,
+    /// What becomes of the real when no connection is left.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub then: Then,
+}
+
+/// What becomes of a real that has been drained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Then {
+    /// It stays in the table without connections, until it is enabled or removed.
+    #[default]
+    Keep,
+    /// It is removed.
+    Remove,
+}
+
 /// A real, and what is said of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -218,6 +258,7 @@ impl RealChange {
             weight: self.weight.unwrap_or(before.weight),
             upper_threshold: self.upper_threshold.unwrap_or(before.upper_threshold),
             lower_threshold: self.lower_threshold.unwrap_or(before.lower_threshold),
+            phase: before.phase,
         }
     }
 }

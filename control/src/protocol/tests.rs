@@ -1,8 +1,8 @@
 //! The lines themselves: what is read, what is refused, and that docs/control-protocol.md tells the truth.
 
 use super::{
-    Code, ConnectionFilter, Count, Failure, Line, LvsChange, OptionChanges, RealChange, Request, ServiceAdd,
-    decode_line, decode_request, encode_end, encode_request, encode_row, payload,
+    Code, ConnectionFilter, Count, DrainRequest, Failure, Line, LvsChange, OptionChanges, RealChange, Request,
+    ServiceAdd, Then, decode_line, decode_request, encode_end, encode_request, encode_row, payload,
 };
 use link::model::{ForwardMethod, Protocol, SchedulerKind, ServiceKey};
 use std::collections::BTreeMap;
@@ -37,7 +37,15 @@ fn one_of_each() -> Vec<Request> {
         Request::RealAdd(real(5)),
         Request::RealSet(real(0)),
         Request::RealRemove { service: service(), address },
-        Request::RealDrain { service: service(), address },
+        Request::RealDrain(DrainRequest {
+            service: service(),
+            address,
+            deadline_seconds: Some(600),
+            now: false,
+            then: Then::Remove,
+        }),
+        Request::RealEnable { service: service(), address },
+        Request::Events { follow: true },
         Request::GroupList,
         Request::GroupSet { number: 7, endpoints: vec!["tcp 10.0.0.1:80".to_owned()] },
         Request::GroupRemove { number: 7 },

@@ -248,6 +248,16 @@ impl Client {
         }
     }
 
+    /// Reads one row.
+    pub fn row(&mut self) -> Value {
+        let mut line = Vec::new();
+        self.reader.read_until(b'\n', &mut line).expect("a row in time");
+        match decode_line(&line).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&line))) {
+            Line::Row(row) => serde_json::from_str(row.get()).expect("a row"),
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// Sends a request and reads the end of its answer.
     pub fn ask(&mut self, request: &str) -> Result<Value, Failure> {
         self.send(request);

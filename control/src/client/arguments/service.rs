@@ -1,8 +1,8 @@
 //! The arguments of `sluice service`, `sluice real` and `sluice group`.
 
 use super::{endpoint, seconds};
-use crate::protocol::{OptionChanges, RealChange, Request, ServiceAdd};
-use clap::{Args, Subcommand};
+use crate::protocol::{DrainRequest, OptionChanges, RealChange, Request, ServiceAdd, Then};
+use clap::{Args, Subcommand, ValueEnum};
 use link::model::{ForwardMethod, Protocol, SchedulerKind};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -135,11 +135,41 @@ pub(in crate::client) enum RealCommand {
         #[command(flatten)]
         real: Real,
     },
-    /// Sets the weight to 0: no new connections, existing ones go on
+    /// Takes a real server out without a client noticing: no new connections, existing ones end
     Drain {
         #[command(flatten)]
         real: Real,
+        /// After this time what is left is closed, both ends told, as 10m
+        #[arg(long, value_name = "TIME", value_parser = time)]
+        deadline: Option<u64>,
+        /// What is left is closed now, both ends told
+        #[arg(long, conflicts_with = "deadline")]
+        now: bool,
+        /// What becomes of it when no connection is left: keep or remove
+        #[arg(long, value_enum, default_value = "keep")]
+        then: ThenWord,
     },
+    /// Takes a real server back that was drained
+    #[command(alias = "undrain")]
+    Enable {
+        #[command(flatten)]
+        real: Real,
+    },
+}
+
+/// What becomes of a real that has been drained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(in crate::client) enum ThenWord {
+    /// It stays without connections until it is enabled.
+    Keep,
+    /// It is removed.
+    Remove,
+}
+
+/// Seconds, as `10m`, `90s` or `90`.
+fn time(text: &str) -> Result<u64, String> {
+    let seconds = text.parse().ok().or_else(|| humantime::parse_duration(text).ok().map(|time| time.as_secs()));
+    seconds.ok_or_else(|| "not a time, as 30s, 10m or 1h".to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -209,7 +239,11 @@ impl ServiceCommand {
 
 impl RealCommand {
     pub(super) fn request(&self) -> Request {
-        let (Self::Add { real, .. } | Self::Set { real, .. } | Self::Remove { real } | Self::Drain { real }) = self;
+        let (Self::Add { real, .. }
+        | Self::Set { real, .. }
+        | Self::Remove { real }
+        | Self::Drain { real, .. }
+        | Self::Enable { real }) = self;
         let (service, address) = (real.service.clone(), real.address);
         let change = |weight: Option<u32>, method: Option<ForwardMethod>, thresholds: &Thresholds| RealChange {
             weight,
@@ -222,7 +256,14 @@ impl RealCommand {
             Self::Add { weight, method, thresholds, .. } => Request::RealAdd(change(*weight, *method, thresholds)),
             Self::Set { weight, method, thresholds, .. } => Request::RealSet(change(*weight, *method, thresholds)),
             Self::Remove { .. } => Request::RealRemove { service, address },
-            Self::Drain { .. } => Request::RealDrain { service, address },
+            Self::Drain { deadline, now, then, .. } => Request::RealDrain(DrainRequest {
+                service,
+                address,
+                deadline_seconds: *deadline,
+                now: *now,
+                then: if *then == ThenWord::Remove { Then::Remove } else { Then::Keep },
+            }),
+            Self::Enable { .. } => Request::RealEnable { service, address },
         }
     }
 }

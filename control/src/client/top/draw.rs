@@ -1,6 +1,6 @@
 //! The screen: a head that says how the director is, a table, a line of keys. Works from 40 columns and 6 rows on.
 
-use super::super::show::state;
+use super::super::health::state;
 use super::super::table::{duration, rate};
 use super::keys::{HELP, HELP_TYPING};
 use super::view::{SortBy, Tab, View, total};

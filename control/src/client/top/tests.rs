@@ -139,7 +139,7 @@ fn a_service_is_opened_and_left_again() {
     assert!(shown[2].starts_with(" 1 Services: web"), "{}", shown[2]);
     let states: Vec<_> =
         (4..7).map(|line| shown[line].split_whitespace().take(3).collect::<Vec<_>>().join(" ")).collect();
-    assert_eq!(states, ["172.16.0.2:80 serving 1", "172.16.0.3:80 draining 0", "172.16.0.4:80 serving 2"]);
+    assert_eq!(states, ["172.16.0.2:80 serving 1", "172.16.0.3:80 quiesced 0", "172.16.0.4:80 serving 2"]);
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use crate::daemon::rates::traffic;
 use crate::daemon::state::Daemon;
+use crate::health::target::RealKey;
 use crate::protocol::{GroupRow, Rates, RealRow, ServiceRow};
 use config::{NamedService, Services};
 use link::directory::RealState;
-use link::model::{Group, RealServer, Service, ServiceKey};
+use link::model::{Group, RealServer, ServiceKey};
 use link::{RealReport, ServiceReport, View};
 use std::collections::HashMap;
 
@@ -25,6 +26,17 @@ pub(in super::super) fn service(
 ) -> ServiceRow {
     let (service, options) = (&named.service, &named.service.options);
     let (report, meters) = (counted.get(&service.key), daemon.rates.borrow());
+    let mut reals = reals(named, report, &|report| meters.real(service.key, report).1);
+    let left = |key: &RealKey| {
+        let row = reals.iter().find(|row| row.address == key.real)?;
+        Some(row.active? + row.inactive?)
+    };
+    let health = daemon.health.of_service(named, left).map(|(health, each)| {
+        for (row, health) in reals.iter_mut().zip(each) {
+            row.health = Some(health);
+        }
+        health
+    });
     ServiceRow {
         name: named.name.clone(),
         protocol: service.key.protocol(),
@@ -41,12 +53,13 @@ pub(in super::super) fn service(
         timeouts: options.timeouts.given().map(|(key, seconds)| (key.to_owned(), seconds.into())).collect(),
         traffic: report.map(|report| traffic(&report.totals)),
         rates: report.map(|report| meters.service(report).1),
-        reals: reals(service, report, &|report| meters.real(service.key, report).1),
+        health,
+        reals,
     }
 }
 
 /// The reals of a service, then those removed that something still has.
-fn reals(service: &Service, report: Option<&ServiceReport>, rates: &dyn Fn(&RealReport) -> Rates) -> Vec<RealRow> {
+fn reals(named: &NamedService, report: Option<&ServiceReport>, rates: &dyn Fn(&RealReport) -> Rates) -> Vec<RealRow> {
     let mut by_address: HashMap<_, &RealReport> = HashMap::new();
     for real in report.iter().flat_map(|report| &report.reals) {
         let known = by_address.entry(real.entry.address).or_insert(real);
@@ -54,10 +67,14 @@ fn reals(service: &Service, report: Option<&ServiceReport>, rates: &dyn Fn(&Real
             *known = real;
         }
     }
-    let mut rows = Vec::with_capacity(service.reals.len());
-    for real in &service.reals {
+    let mut rows = Vec::with_capacity(named.service.reals.len() + 1);
+    for real in &named.service.reals {
         let report = by_address.remove(&real.address);
         rows.push(live(real, report, report.map(rates)));
+    }
+    if let Some(sorry) = &named.health.sorry {
+        let report = by_address.remove(&sorry.address);
+        rows.push(RealRow { sorry: true, ..live(sorry, report, report.map(rates)) });
     }
     // Those without connections only keep their counters, in case they come back.
     let mut left: Vec<_> =
@@ -81,6 +98,8 @@ fn live(real: &RealServer, report: Option<&RealReport>, rates: Option<Rates>) ->
         persistent: report.map(|report| u64::from(report.persistent)).filter(|count| *count != 0),
         traffic: report.map(|report| traffic(&report.totals)),
         rates,
+        health: None,
+        sorry: false,
     }
 }
 
@@ -98,6 +117,8 @@ fn removed(report: &RealReport, rates: Rates) -> RealRow {
         persistent: Some(u64::from(report.persistent)).filter(|count| *count != 0),
         traffic: Some(traffic(&report.totals)),
         rates: Some(rates),
+        health: None,
+        sorry: false,
     }
 }
 

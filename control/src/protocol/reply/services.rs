@@ -1,6 +1,6 @@
 //! Services, reals and groups, with their numbers.
 
-use super::key;
+use super::{RealHealth, ServiceHealth, key};
 use crate::protocol::{Rates, text};
 use link::model::{ForwardMethod, Protocol, SchedulerKind};
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,9 @@ pub struct ServiceRow {
     pub traffic: Option<Traffic>,
     /// What is estimated of that in a second; `None` as `traffic`.
     pub rates: Option<Rates>,
+    /// How it is; absent: nothing is said of its reals' health.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<ServiceHealth>,
     /// Its reals, oldest first; then those removed that still have connections.
     pub reals: Vec<RealRow>,
 }
@@ -110,6 +113,12 @@ pub struct RealRow {
     pub traffic: Option<Traffic>,
     /// What is estimated of that in a second; `None` as `traffic`.
     pub rates: Option<Rates>,
+    /// How it is; absent: nothing is said of the health of the service's reals, or it was removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<RealHealth>,
+    /// It serves while the service has no quorum.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sorry: bool,
 }
 
 /// A group.

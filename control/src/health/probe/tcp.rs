@@ -1,0 +1,24 @@
+//! TCP: a connection can be made. It is then reset, so that neither end keeps anything of it.
+
+use super::{Failure, Stage, refused};
+use socket2::SockRef;
+use std::net::SocketAddrV4;
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// A connection whose end is a reset.
+///
+/// # Errors
+/// It can't be made.
+pub(super) async fn connect(address: SocketAddrV4, stage: &Stage) -> Result<TcpStream, Failure> {
+    stage.reach("no connection: the host is down, or a firewall drops the packets; none was made");
+    let stream = TcpStream::connect(address).await.map_err(|error| refused(&error, address))?;
+    // Without it the connection would end as others do, after a while in TIME_WAIT.
+    let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
+pub(super) async fn check(address: SocketAddrV4, stage: &Stage) -> Result<(), Failure> {
+    connect(address, stage).await.map(drop)
+}
