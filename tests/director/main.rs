@@ -31,6 +31,8 @@ mod nat_3;
 mod nat_5;
 mod nat_6;
 mod ops_1;
+mod ops_1_health;
+mod ops_1_rolling;
 mod ops_2;
 mod ops_4;
 mod sch_1;

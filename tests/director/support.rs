@@ -126,6 +126,13 @@ impl Session {
         })
     }
 
+    /// Waits until the client is told that the connection is reset.
+    pub(crate) fn is_reset(&mut self) -> Result<()> {
+        wait_until("a long connection is reset", LIMIT, || {
+            Ok(self.0.log().contains("Connection reset by peer").then_some(()))
+        })
+    }
+
     /// The real that has it.
     pub(crate) fn real(&self) -> String {
         self.0.log().lines().next().unwrap_or_default().to_owned()
