@@ -93,8 +93,12 @@ impl Keeper {
 
     /// Whether the dataplane has what is to be made of the running services.
     pub(super) fn is_in_force(&self, running: &Services) -> bool {
-        let effective = self.book.borrow().effective(running, Now::read());
-        self.in_force.borrow().as_ref() == Some(&effective)
+        self.in_force.borrow().as_ref() == Some(&self.as_served(running))
+    }
+
+    /// The running services as health has them served now.
+    pub(super) fn as_served(&self, running: &Services) -> Services {
+        self.book.borrow().effective(running, Now::read())
     }
 
     /// Whether the dataplane knows that a real is drained: only then what it has left can but shrink.

@@ -314,7 +314,8 @@ impl Daemon {
     fn publish_needs(&self) {
         let mut needs = kernel::Needs::default();
         let running = self.running();
-        needs.vips = announce::virtual_addresses(&running, self.machine.control.vips);
+        let served = self.health.as_served(&running);
+        needs.vips = announce::virtual_addresses(&served, self.machine.control.vips);
         for named in &running.services {
             let reals = named.service.reals.iter().chain(&named.health.sorry);
             needs.reals.extend(reals.map(|real| *real.address.ip()));

@@ -46,7 +46,7 @@ fn goes_on(rig: &mut Rig, out: &mut Kept, pool: &Mempool, client: u16) -> bool {
 #[test]
 fn closing_tells_both_ends_of_those_connections_and_no_others() {
     let pool = rig::start(255);
-    let (mut rig, mut out) = (Rig::new(1, rig::machine(1, 256)), Kept::new(&pool));
+    let (mut rig, mut out) = (Rig::new(rig::machine(1, 256)), Kept::new(&pool));
     for client in CLIENTS {
         assert!(connect(&mut rig, &mut out, &pool, client));
     }
@@ -59,7 +59,7 @@ fn closing_tells_both_ends_of_those_connections_and_no_others() {
     assert_eq!(clients(&mut rig).0, first, "a new client gets to another real");
 
     // Half of them have said nothing since the drain began.
-    let (mut rig, mut out) = (Rig::new(2, rig::machine(1, 256)), Kept::new(&pool));
+    let (mut rig, mut out) = (Rig::new(rig::machine(1, 256)), Kept::new(&pool));
     for client in CLIENTS {
         assert!(connect(&mut rig, &mut out, &pool, client));
     }
@@ -83,7 +83,7 @@ fn closing_tells_both_ends_of_those_connections_and_no_others() {
 #[test]
 fn connections_that_expire_while_a_real_is_drained_do_so_in_silence() {
     let pool = rig::start(255);
-    let (mut rig, mut out) = (Rig::new(1, rig::machine(1, 256)), Kept::new(&pool));
+    let (mut rig, mut out) = (Rig::new(rig::machine(1, 256)), Kept::new(&pool));
     assert!(connect(&mut rig, &mut out, &pool, 1000));
     rig.apply_table(&services(80, Phase::Draining), 0);
     assert!(goes_on(&mut rig, &mut out, &pool, 1000));
@@ -95,7 +95,7 @@ fn connections_that_expire_while_a_real_is_drained_do_so_in_silence() {
 #[test]
 fn a_client_that_persistence_ties_to_a_real_leaves_it_when_it_is_drained_but_not_when_it_is_quiesced() {
     let pool = rig::start(255);
-    let (mut rig, mut out) = (Rig::new(1, rig::machine(1, 256)), Kept::new(&pool));
+    let (mut rig, mut out) = (Rig::new(rig::machine(1, 256)), Kept::new(&pool));
     let mut real_of = |rig: &mut Rig, client: u16| {
         let frame = wan().ipv4("202.100.9.9", VIP).tcp(client, 88).syn();
         assert!(matches!(send(rig, &mut out, &pool, WAN, &frame), Verdict::Forwarded { .. }));
