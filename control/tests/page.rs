@@ -111,7 +111,7 @@ async fn the_page_shows_the_director_live_and_outlives_dataplane_and_sluiced() {
 
     // A change shows without reloading.
     site.ask(r#"{"command":"real_drain","service":"web","address":"172.16.0.3:8000"}"#);
-    let text = browser.shows("draining").await;
+    let text = browser.shows("drained").await;
     assert!(text.contains("1 of 2"), "{text}");
     eventually_charts(&browser).await;
 
@@ -121,7 +121,7 @@ async fn the_page_shows_the_director_live_and_outlives_dataplane_and_sluiced() {
     assert!(text.contains("The dataplane is not running, so nothing is forwarded."), "{text}");
     let _dataplane = FakeDataplane::start(&site.link());
     let text = browser.shows("Forwarding, up").await;
-    assert!(text.contains("draining") && !text.contains("not running"), "{text}");
+    assert!(text.contains("drained") && !text.contains("not running"), "{text}");
 
     // So does sluiced.
     sluiced.kill();

@@ -111,8 +111,9 @@ impl Session {
     /// Opens it and waits for the first lines.
     pub(crate) fn open(node: &Node, label: &str, address: SocketAddrV4) -> Result<Self> {
         let send = "i=0; while :; do echo $i; i=$((i+1)); sleep 0.02; done";
-        let script = format!("({send}) | socat -T 20 - TCP4:{address}");
-        let mut session = Self(node.spawn(label, "sh", ["-c", &script])?);
+        // The process is socat itself: when it is ended, its connection is.
+        let script = format!("exec socat -T 20 - TCP4:{address} < <({send})");
+        let mut session = Self(node.spawn(label, "bash", ["-c", &script])?);
         session.goes_on()?;
         Ok(session)
     }

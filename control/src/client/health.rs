@@ -5,11 +5,11 @@ use crate::protocol::{EventRow, HealthState, RealHealth, RealRow, ServiceHealth,
 use std::io::{self, Write};
 use std::time::{Duration, UNIX_EPOCH};
 
-/// One word for how a real is.
+/// How a real is, in a word; page.js has the same.
 pub(super) fn state(real: &RealRow) -> &'static str {
     match (real, real.health.as_ref()) {
         (RealRow { removed: true, .. }, _) => "removed",
-        (RealRow { sorry: true, .. }, _) => "sorry server",
+        (RealRow { sorry: true, .. }, _) => "sorry",
         (_, Some(health)) if !matches!(health.state, HealthState::Up | HealthState::Unchecked) => health.state.name(),
         (RealRow { overloaded: true, .. }, _) => "full",
         (RealRow { weight: 0, .. }, _) => "quiesced",
@@ -17,6 +17,11 @@ pub(super) fn state(real: &RealRow) -> &'static str {
         (_, Some(RealHealth { state: HealthState::Up, .. })) => "up",
         _ => "serving",
     }
+}
+
+/// Whether a real of which [`state`] says this gets new connections.
+pub(super) fn serves(state: &str) -> bool {
+    matches!(state, "up" | "starting" | "serving")
 }
 
 /// How a service is, in a line.

@@ -1,6 +1,6 @@
 //! The screen: a head that says how the director is, a table, a line of keys. Works from 40 columns and 6 rows on.
 
-use super::super::health::state;
+use super::super::health::{serves, state};
 use super::super::table::{duration, rate};
 use super::keys::{HELP, HELP_TYPING};
 use super::view::{SortBy, Tab, View, total};
@@ -233,8 +233,8 @@ fn services(view: &View, width: u16, with_reals: bool) -> Contents {
 
 /// `2 of 3`, in a colour that says the same.
 fn reals_text(service: &ServiceRow) -> (String, Color) {
-    let all = service.reals.iter().filter(|real| !real.removed).count();
-    let serving = service.reals.iter().filter(|real| state(real) == "serving").count();
+    let all = service.reals.iter().filter(|real| !real.removed && !real.sorry).count();
+    let serving = service.reals.iter().filter(|real| serves(state(real))).count();
     let color = match serving {
         0 => Color::Red,
         some if some < all => Color::Yellow,
@@ -254,7 +254,7 @@ fn reals(view: &View, width: u16) -> Contents {
     }
     let rows = view.reals().into_iter().map(|real| {
         let said = state(real);
-        let color = if said == "serving" { Color::Green } else { Color::Yellow };
+        let color = if serves(said) { Color::Green } else { Color::Yellow };
         let mut cells = vec![cell(real.address.to_string(), false)];
         if wide {
             cells.push(cell(real.method.to_string(), false));

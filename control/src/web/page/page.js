@@ -220,18 +220,24 @@ function fill(row, [kind, text], counts, rates, known, name) {
 }
 
 function serviceState(service) {
-  const reals = service.reals.filter((real) => !real.removed);
+  const reals = service.reals.filter((real) => !real.removed && !real.sorry);
   const good = available(service);
   if (reals.length === 0) return ["warn", "no reals"];
+  if (service.health?.quorum === false) return service.health.sorry ? ["bad", "sorry serves"] : ["bad", "no quorum"];
   if (good === 0) return ["bad", "no real available"];
   return good === reals.length ? ["good", `${good} of ${reals.length}`] : ["warn", `${good} of ${reals.length}`];
 }
 
 function realState(real) {
+  const health = real.health?.state ?? "unchecked";
   if (real.removed) return ["warn", "removed"];
+  if (real.sorry) return ["warn", "sorry"];
+  if (health === "down" || health === "held") return ["bad", health];
+  if (health === "unknown" || health === "draining" || health === "drained") return ["warn", health];
   if (real.overloaded) return ["warn", "full"];
-  if (real.weight === 0) return ["warn", "draining"];
-  return ["good", "serving"];
+  if (real.weight === 0) return ["warn", "quiesced"];
+  if (real.health?.slow_start_percent !== undefined) return ["good", "starting"];
+  return ["good", health === "up" ? "up" : "serving"];
 }
 
 function sum(rows, key) {
