@@ -152,7 +152,7 @@ counters! {
         helper_refused "Lines that a helper refused: another's address, a port or text that can't be, too many at once.",
         helper_exhausted "Control connections left without their helper, as all states were in use.",
         connections_evicted "Connections removed before their time, by drop_entry or to make room in a full table.",
-        resets_created "RSTs made because an established connection expired (reset_on_expiry).",
+        resets_created "RSTs made because connections expired (reset_on_expiry) or were closed (a drain's end), and questions to silent clients before.",
         pressure "1 while this worker's connections, or the templates of all workers, are so many that the automatic modes of the settings are on (a gauge).",
     }
     reserved 7;

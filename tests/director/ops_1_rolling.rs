@@ -84,15 +84,17 @@ fn a_drain_counts_down_and_its_end_closes_what_is_left_at_both_ends() -> Result<
     let address = SocketAddrV4::new(NAT_VIP, PORT);
     let open = |number: usize| Session::open(lab.client(), &format!("long{number}"), address);
     let mut sessions = (0..4).map(open).collect::<Result<Vec<_>>>()?;
+    let silent = |number: usize| Session::open_silent(lab.client(), &format!("silent{number}"), address);
+    let silent = (0..2).map(silent).collect::<Result<Vec<_>>>()?;
     let real = format!("{}:{PORT}", REALS[0]);
     let index = sessions.iter().position(|session| session.real() == "real1").unwrap_or(0);
 
     lab.sluice_ok(["real", "drain", "long", &real])?;
     let health = || Ok::<_, lab::LabError>(ask(&lab, "service show long")?["reals"][0]["health"].clone());
-    assert_eq!((&health()?["state"], number(&health()?["left"])), (&"draining".into(), 2));
+    assert_eq!((&health()?["state"], number(&health()?["left"])), (&"draining".into(), 3));
     sessions.iter_mut().try_for_each(Session::goes_on)?;
     drop(sessions.remove(index));
-    wait_until("one is left", LIMIT, || Ok((number(&health()?["left"]) == 1).then_some(())))?;
+    wait_until("two are left", LIMIT, || Ok((number(&health()?["left"]) == 2).then_some(())))?;
     assert_eq!(open(9)?.real(), "real2", "it gets no new ones");
 
     lab.sluice_ok(["real", "drain", "long", &real, "--deadline", "1s", "--then", "remove"])?;
@@ -106,6 +108,8 @@ fn a_drain_counts_down_and_its_end_closes_what_is_left_at_both_ends() -> Result<
         Ok((!there).then_some(()))
     })?;
     other.is_reset()?;
+    let silent = silent.into_iter().filter(|session| session.real() == "real1");
+    silent.into_iter().try_for_each(|mut session| session.is_reset())?;
     // The real's end is told too: none of its connections is left.
     wait_until("the real has no connection any more", LIMIT, || {
         let open = lab.require_real(1)?.shell(&format!("ss -Htn state established sport = :{PORT}"))?;

@@ -118,6 +118,14 @@ impl Session {
         Ok(session)
     }
 
+    /// Opens one whose client says nothing, and waits for the server's first line.
+    pub(crate) fn open_silent(node: &Node, label: &str, address: SocketAddrV4) -> Result<Self> {
+        let script = format!("exec socat -T 60 - TCP4:{address} < <(exec sleep 60)");
+        let session = Self(node.spawn(label, "bash", ["-c", &script])?);
+        wait_until("the first line of a silent connection", LIMIT, || Ok((session.lines() > 0).then_some(())))?;
+        Ok(session)
+    }
+
     /// Waits until ten further lines have come back.
     pub(crate) fn goes_on(&mut self) -> Result<()> {
         let before = self.lines();

@@ -11,7 +11,6 @@ use crate::health::runner::{Report, Runner};
 use crate::health::target::RealKey;
 use crate::protocol::{Changed, DrainRequest, EventRow, Failure, RealHealth, ServiceHealth, Then};
 use config::{NamedService, Services};
-use link::message::{ConnectionFilter, Request};
 use link::model::{Phase, ServiceKey};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -258,7 +257,9 @@ async fn carry_drains_on(daemon: &Daemon) {
     for step in steps {
         let (key, done) = match step {
             Step::Close(key) => (key, ("closing", Ok("the time is over: what is left is closed".to_owned()))),
-            Step::Flush(key) => (key, ("closing", flush(daemon, &key).await)),
+            Step::Drop(key) => {
+                (key, ("closing", Ok("clients that do not answer: their connections are removed".to_owned())))
+            }
             Step::Keep(key) => {
                 (key, ("drained", Ok("no connection is left; it stays out until it is enabled".to_owned())))
             }
@@ -274,21 +275,6 @@ async fn carry_drains_on(daemon: &Daemon) {
             }
         }
     }
-}
-
-/// Removes what could not be closed: the next packet of each client is answered with a RST.
-async fn flush(daemon: &Daemon, key: &RealKey) -> Result<String, Failure> {
-    let Some(endpoint) = key.service.endpoint() else {
-        return Ok("connections that say nothing are waited for: those of groups can't be told apart".to_owned());
-    };
-    let filter = ConnectionFilter {
-        protocol: Some(endpoint.protocol),
-        service: Some(endpoint.address),
-        real: Some(key.real),
-        ..ConnectionFilter::default()
-    };
-    daemon.session.ask(Request::Flush(filter)).await?;
-    Ok("connections that say nothing are removed".to_owned())
 }
 
 async fn remove(daemon: &Daemon, key: &RealKey) -> Result<String, Failure> {

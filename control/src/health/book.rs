@@ -286,6 +286,7 @@ impl Book {
             let phase = match self.drains.get(&key).map(|drain| &drain.state) {
                 None => Phase::Serving,
                 Some(DrainState::Closing { .. }) => Phase::Closing,
+                Some(DrainState::Removing) => Phase::Removing,
                 Some(DrainState::Draining | DrainState::Drained) => Phase::Draining,
             };
             Standing {

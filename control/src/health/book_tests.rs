@@ -265,7 +265,7 @@ fn a_drain_ends_when_nothing_is_left_or_is_closed_at_its_deadline() {
     bench.book.stepped(Step::Close(second), bench.now);
     assert_eq!(phases(&bench), [(0, Phase::Draining), (0, Phase::Closing)]);
     bench.later(5);
-    assert_eq!(bench.book.due(|_| Some(1), bench.now), [Step::Flush(second)], "what says nothing is not waited for");
+    assert_eq!(bench.book.due(|_| Some(1), bench.now), [Step::Drop(second)], "what says nothing is not waited for");
     bench.book.stepped(Step::Keep(second), bench.now);
     assert_eq!(bench.book.due(|_| Some(0), bench.now), [Step::Remove(first)], "that is over");
     let (_, reals) = bench.book.of_service(&bench.services.services[0], |_| Some(7), bench.now).expect("health");

@@ -8,8 +8,8 @@ use config::{NamedService, Services};
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
-/// How long the ends of connections that are being closed have for a packet, after which RSTs with the right numbers can
-/// be made; then what is left is removed without.
+/// How long clients of connections that are being closed have to say where they are, so that RSTs with the right numbers
+/// can be made; then what is left is removed without.
 const CLOSING: u64 = 5_000;
 
 /// What is to be done about a drain now.
@@ -17,8 +17,8 @@ const CLOSING: u64 = 5_000;
 pub enum Step {
     /// Its deadline is over: what is left is closed. The table changes.
     Close(RealKey),
-    /// What could not be closed is removed.
-    Flush(RealKey),
+    /// What could not be told is removed. The table changes.
+    Drop(RealKey),
     /// Nothing is left: it stays at 0.
     Keep(RealKey),
     /// Nothing is left: it is to be removed.
@@ -82,7 +82,7 @@ impl Book {
                     steps.push(Step::Close(*key));
                 }
                 DrainState::Closing { since } if since.saturating_add(CLOSING) <= milliseconds => {
-                    steps.push(Step::Flush(*key));
+                    steps.push(Step::Drop(*key));
                 }
                 _ => {}
             }
@@ -93,7 +93,8 @@ impl Book {
     /// Notes that a step is done.
     pub fn stepped(&mut self, step: Step, now: Now) {
         let (key, state) = match step {
-            Step::Close(key) | Step::Flush(key) => (key, DrainState::Closing { since: now.unix_milliseconds() }),
+            Step::Close(key) => (key, DrainState::Closing { since: now.unix_milliseconds() }),
+            Step::Drop(key) => (key, DrainState::Removing),
             Step::Keep(key) => (key, DrainState::Drained),
             Step::Remove(_) => return,
         };

@@ -61,11 +61,13 @@ pub struct KeptDrain {
 pub enum DrainState {
     /// Connections end by themselves.
     Draining,
-    /// They are closed.
+    /// They are closed, both ends told.
     Closing {
         /// Since when, milliseconds since 1970.
         since: u64,
     },
+    /// Those that could not be told are removed.
+    Removing,
     /// None is left.
     Drained,
 }

@@ -20,13 +20,13 @@ pub struct Progress {
     pub to_client: u32,
 }
 
-/// A connection that expired while it was established.
+/// A connection that expired while it was established, or was closed, or whose client is to say where it is.
 #[derive(Clone, Copy, Debug)]
 pub struct Lapsed {
     /// What it was.
     pub identity: Identity,
-    /// Where its ends were.
-    pub position: Progress,
+    /// Where its ends were; `None`: not known, its client is asked.
+    pub position: Option<Progress>,
 }
 
 /// What became of a connection that was to be closed.
@@ -83,24 +83,28 @@ impl Positions {
     pub(super) fn lapse(&mut self, index: u32, connection: &Connection) -> bool {
         let entry = self.entries.get(index as usize).filter(|[owner_of, ..]| self.on && *owner_of == owner(connection));
         let Some(&[_, to_real, to_client]) = entry else { return true };
-        let position = Progress { to_real, to_client };
-        if self.lapsed.len() == WAITING {
-            return false;
-        }
-        self.lapsed.push_back(Lapsed { identity: connection.identity(), position });
-        true
+        self.take_over(connection, Some(Progress { to_real, to_client }))
     }
 
     /// Takes a connection over that is closed now, whether lapsed ones are wanted or not.
     pub(super) fn close(&mut self, index: u32, connection: &Connection) -> Close {
         let entry = self.entries.get(index as usize).filter(|[owner_of, ..]| *owner_of == owner(connection));
         let Some(&[_, to_real, to_client]) = entry else { return Close::NotNoted };
-        let position = Progress { to_real, to_client };
+        let has_room = self.take_over(connection, Some(Progress { to_real, to_client }));
+        if has_room { Close::Done } else { Close::Later }
+    }
+
+    /// Has the client of a connection asked where it is. False: there is no room for it yet; it is to be offered again.
+    pub(super) fn ask(&mut self, connection: &Connection) -> bool {
+        self.take_over(connection, None)
+    }
+
+    fn take_over(&mut self, connection: &Connection, position: Option<Progress>) -> bool {
         if self.lapsed.len() == WAITING {
-            return Close::Later;
+            return false;
         }
         self.lapsed.push_back(Lapsed { identity: connection.identity(), position });
-        Close::Done
+        true
     }
 
     pub(super) fn take(&mut self) -> Option<Lapsed> {

@@ -324,7 +324,15 @@ impl ConnectionTable {
         Close::Done
     }
 
-    /// A connection that expired while it was established, or was closed.
+    /// Has the client of a connection asked where it is. False: there is no room for it yet; it is to be tried again.
+    pub fn ask_client(&mut self, index: u32) -> bool {
+        match self.store.slab.get(index as usize) {
+            Some(entry) => self.positions.ask(entry),
+            None => true,
+        }
+    }
+
+    /// A connection that expired while it was established, was closed, or whose client is to be asked.
     #[inline]
     pub fn take_lapsed(&mut self) -> Option<Lapsed> {
         self.positions.take()

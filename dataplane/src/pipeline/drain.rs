@@ -1,6 +1,7 @@
 //! Reals that are being taken out: how far their connections have come is noted from then on, so that those that are to
-//! be closed can be told by a RST that is accepted. A connection whose client has sent nothing since then waits for its
-//! client's next packet, which is forwarded before the ends are told.
+//! be closed can be told by a RST that is accepted. A client that has sent nothing since then is asked where it is; its
+//! next packet, the answer or any other, is forwarded before the ends are told. What is silent even so is removed in the
+//! end.
 
 use super::Pipeline;
 use super::defence::REMOVALS;
@@ -27,7 +28,14 @@ impl Pipeline {
 
     fn closes(&self, connection: &Connection) -> bool {
         let real = self.real(connection.real_slot(), connection.real_generation());
-        real.is_some_and(|real| real.phase == Phase::Closing)
+        real.is_some_and(|real| matches!(real.phase, Phase::Closing | Phase::Removing))
+    }
+
+    fn removes(&self, index: u32) -> bool {
+        self.connections.connection(index).is_some_and(|connection| {
+            let real = self.real(connection.real_slot(), connection.real_generation());
+            real.is_some_and(|real| real.phase == Phase::Removing)
+        })
     }
 
     /// Forwards a packet, and closes its connection: the RSTs bear the numbers that this packet leads to.
@@ -61,8 +69,12 @@ impl Pipeline {
             if is_wanted {
                 match self.connections.close(next) {
                     Close::Done => closed += 1,
-                    Close::NotNoted => {}
-                    Close::Later => break,
+                    Close::NotNoted if self.removes(next) => {
+                        self.connections.remove(next);
+                        closed += 1;
+                    }
+                    Close::NotNoted if self.connections.ask_client(next) => {}
+                    Close::NotNoted | Close::Later => break,
                 }
             }
             next += 1;

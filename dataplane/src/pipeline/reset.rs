@@ -5,7 +5,7 @@ use super::Pipeline;
 use super::forward::packet;
 use super::output::{Fate, Output};
 use super::parse::{Flow, IPV4_OFFSET};
-use crate::connection::{Endpoint, Identity, Lapsed};
+use crate::connection::{Endpoint, Identity, Lapsed, Progress};
 use link::model::Protocol;
 use rte_rs::Mbuf;
 use std::net::Ipv4Addr;
@@ -29,18 +29,24 @@ impl Pipeline {
         }
     }
 
-    /// Tells both ends of the connections that expired. Their number is bounded by the table.
+    /// Tells both ends of the connections that expired or were closed. Their number is bounded by the table.
     #[inline]
     pub fn send_resets<O: Output>(&mut self, out: &mut O) {
-        while let Some(lapsed) = self.connections.take_lapsed() {
-            self.reset_client(&lapsed, out);
-            self.reset_real(&lapsed, out);
+        while let Some(Lapsed { identity, position }) = self.connections.take_lapsed() {
+            let Some(position) = position else {
+                self.send_to_client(&identity, Progress::default(), Flags::ACK, out);
+                continue;
+            };
+            self.send_to_client(&identity, position, Flags::RST | Flags::ACK, out);
+            self.reset_real(&identity, position, out);
         }
     }
 
-    fn reset_client<O: Output>(&mut self, lapsed: &Lapsed, out: &mut O) {
-        let Identity { client, service, .. } = lapsed.identity;
-        let segment = segment(service, client, lapsed.position.to_client, lapsed.position.to_real);
+    /// A RST; or a bare acknowledgment with numbers that are hardly those of the connection: its client answers it with one
+    /// that has the right ones (RFC 9293 section 3.10.7.4).
+    fn send_to_client<O: Output>(&mut self, identity: &Identity, position: Progress, flags: Flags, out: &mut O) {
+        let Identity { client, service, .. } = *identity;
+        let segment = segment(service, client, (position.to_client, position.to_real), flags);
         let Some(mut mbuf) = out.new_mbuf() else { return };
         if let Fate::Forward { port } = self.forward_answer(Some(&segment), &mut mbuf, out) {
             self.counters.worker.resets_created.add(1);
@@ -49,11 +55,11 @@ impl Pipeline {
     }
 
     /// As a packet of the client, which takes the way of its connection.
-    fn reset_real<O: Output>(&mut self, lapsed: &Lapsed, out: &mut O) {
-        let identity = &lapsed.identity;
+    fn reset_real<O: Output>(&mut self, identity: &Identity, position: Progress, out: &mut O) {
         let has_way = self.tables.way(identity.real_slot).is_some_and(|way| way.hop.is_ok());
         let Some(mut mbuf) = out.new_mbuf().filter(|_| has_way) else { return };
-        let segment = segment(identity.client, identity.service, lapsed.position.to_real, lapsed.position.to_client);
+        let numbers = (position.to_real, position.to_client);
+        let segment = segment(identity.client, identity.service, numbers, Flags::RST | Flags::ACK);
         let Some(frame) = mbuf.append(IPV4_OFFSET + LENGTH) else { return };
         if let Some(room) = frame.get_mut(IPV4_OFFSET..) {
             room.copy_from_slice(&segment);
@@ -73,8 +79,8 @@ impl Pipeline {
     }
 }
 
-/// A RST with these numbers, as an IPv4 packet.
-fn segment(from: Endpoint, to: Endpoint, sequence: u32, acknowledgment: u32) -> [u8; LENGTH] {
+/// A segment without data, with these numbers (sequence, acknowledgment), as an IPv4 packet.
+fn segment(from: Endpoint, to: Endpoint, (sequence, acknowledgment): (u32, u32), flags: Flags) -> [u8; LENGTH] {
     let (source, destination) = (Ipv4Addr::from_bits(from.address), Ipv4Addr::from_bits(to.address));
     let header = ipv4::Header {
         tos: 0,
@@ -86,18 +92,18 @@ fn segment(from: Endpoint, to: Endpoint, sequence: u32, acknowledgment: u32) -> 
         source,
         destination,
     };
-    let reset = tcp::Header {
+    let segment = tcp::Header {
         source_port: from.port,
         destination_port: to.port,
         sequence,
         acknowledgment,
-        flags: Flags::RST | Flags::ACK,
+        flags,
         window: 0,
     };
     let mut packet = [0; LENGTH];
     let (network, transport) = packet.split_at_mut(ipv4::HEADER_LEN);
     network.copy_from_slice(&header.emit());
-    transport.copy_from_slice(&reset.emit());
+    transport.copy_from_slice(&segment.emit());
     if let Ok(mut segment) = Tcp::parse(transport) {
         segment.fill_checksum(source, destination);
     }

@@ -220,7 +220,8 @@ impl ServiceTable {
     /// Whether some real's connections are on their way out, and whether some are to be closed.
     pub fn drains(&self) -> (bool, bool) {
         let any = |wanted: &[Phase]| self.reals.iter().any(|real| real.available && wanted.contains(&real.phase));
-        (any(&[Phase::Draining, Phase::Closing]), any(&[Phase::Closing]))
+        let closing = [Phase::Closing, Phase::Removing];
+        (any(&[Phase::Draining, Phase::Closing, Phase::Removing]), any(&closing))
     }
 
     /// What holds for all services.

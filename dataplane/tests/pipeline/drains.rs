@@ -67,15 +67,22 @@ fn closing_tells_both_ends_of_those_connections_and_no_others() {
     let (talk, silent) = first.split_at(5);
     assert!(talk.iter().all(|client| goes_on(&mut rig, &mut out, &pool, *client)));
     rig.apply_table(&services(80, Phase::Closing), 0);
-    assert_eq!(rounds(&mut rig, &mut out), 2 * talk.len(), "a RST to each end");
+    let made = rounds(&mut rig, &mut out);
+    assert_eq!(made, 2 * talk.len() + silent.len(), "a RST to each end, and a question to each silent client");
     assert_eq!(clients(&mut rig), (silent.to_vec(), others.clone()));
-    for client in silent {
+    let (answering, dumb) = silent.split_at(3);
+    for client in answering {
         assert!(goes_on(&mut rig, &mut out, &pool, *client), "its last packet gets through");
         assert_eq!(rounds(&mut rig, &mut out), 2);
     }
+    assert_eq!(clients(&mut rig), (dumb.to_vec(), others.clone()));
+    rig.apply_table(&services(80, Phase::Removing), 0);
+    assert_eq!(rounds(&mut rig, &mut out), 0, "nobody can be told");
     assert_eq!(clients(&mut rig), (vec![], others.clone()));
     assert!(others.iter().all(|client| goes_on(&mut rig, &mut out, &pool, *client)));
-    assert_eq!((rounds(&mut rig, &mut out), rig.totals().resets_created), (0, 2 * first.len() as u64));
+    let told = talk.len() + answering.len();
+    let made = (2 * told + silent.len()) as u64;
+    assert_eq!((rounds(&mut rig, &mut out), rig.totals().resets_created), (0, made));
     drop(out);
     assert_eq!(pool.in_use(), 0);
 }

@@ -200,13 +200,16 @@ pub enum Phase {
     Serving = 0,
     /// They end by themselves; persistence ties no client to the real any more. Its weight is 0.
     Draining = 1,
-    /// They are closed, both ends told by a RST. Its weight is 0.
+    /// They are closed, both ends told by a RST; clients that were silent so far are asked for the numbers that it takes.
+    /// Its weight is 0.
     Closing = 2,
+    /// As `Closing`, and those whose clients do not answer are removed. Its weight is 0.
+    Removing = 3,
 }
 
 impl Phase {
     /// Every phase, in the order of its number.
-    pub const ALL: [Self; 3] = [Self::Serving, Self::Draining, Self::Closing];
+    pub const ALL: [Self; 4] = [Self::Serving, Self::Draining, Self::Closing, Self::Removing];
 }
 
 impl RealServer {

@@ -206,10 +206,10 @@ pub(super) fn decode_real(row: RealRow) -> Result<Request, RecordError> {
     let most = "0 to the upper threshold";
     let phase = match Phase::ALL.get(usize::from(row.phase)) {
         Some(phase) => *phase,
-        None => return check.refuse("phase", row.phase, "0 (serving), 1 (draining), 2 (closing)"),
+        None => return check.refuse("phase", row.phase, "0 (serving), 1 (draining), 2 (closing), 3 (removing)"),
     };
     if phase != Phase::Serving && row.weight.get() != 0 {
-        return check.refuse("weight", row.weight.get(), "0 while the real is draining or closing");
+        return check.refuse("weight", row.weight.get(), "0 unless the real is serving");
     }
     Ok(Request::Real(RealServer {
         address: SocketAddrV4::new(check.host("address", row.address_be)?, row.port_be.get()),
