@@ -3,6 +3,7 @@
 
 mod cycles;
 mod director;
+mod health;
 mod services;
 mod workers;
 
@@ -119,11 +120,14 @@ impl fmt::Debug for Family {
 }
 
 /// All but those of reals.
-const OF_THE_WHOLE: [&[Family]; 4] = [director::FAMILIES, workers::FAMILIES, cycles::FAMILIES, services::FAMILIES];
+const OF_THE_WHOLE: [&[Family]; 5] =
+    [director::FAMILIES, workers::FAMILIES, cycles::FAMILIES, services::FAMILIES, health::FAMILIES];
+/// Those of reals.
+const OF_REALS: [&[Family]; 2] = [services::REALS, health::REALS];
 
 /// Every family, in the order in which they are written.
 pub fn families() -> impl Iterator<Item = &'static Family> {
-    OF_THE_WHOLE.into_iter().flatten().chain(services::REALS)
+    OF_THE_WHOLE.into_iter().chain(OF_REALS).flatten()
 }
 
 /// Where a family's samples go.
@@ -194,8 +198,8 @@ pub fn encode(snapshot: &Arc<Snapshot>, with_reals: bool, format: Format) -> Res
 }
 
 fn write(snapshot: &Snapshot, with_reals: bool, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-    let reals = services::REALS.iter().filter(|_| with_reals);
-    for family in OF_THE_WHOLE.into_iter().flatten().chain(reals) {
+    let reals = OF_REALS.into_iter().filter(|_| with_reals);
+    for family in OF_THE_WHOLE.into_iter().chain(reals).flatten() {
         let kind = match family.kind {
             Kind::Counter => MetricType::Counter,
             Kind::Gauge => MetricType::Gauge,

@@ -2,7 +2,7 @@
 
 use super::super::source::Snapshot;
 use super::{Family, Samples};
-use crate::protocol::{RealRow, ServiceRow, Traffic};
+use crate::protocol::{HealthState, RealRow, ServiceRow, Traffic};
 use std::fmt;
 
 const SERVICE: &[&str] = &["service"];
@@ -35,7 +35,10 @@ fn each_real(snapshot: &Snapshot, samples: &mut Samples<'_, '_>, value: fn(&Real
 
 /// It gets new connections.
 fn is_available(real: &RealRow) -> bool {
-    !real.removed && real.weight != 0 && !real.overloaded
+    let is_in_pool = real.health.as_ref().is_none_or(|health| {
+        matches!(health.state, HealthState::Unchecked | HealthState::Up) && health.weight != 0
+    });
+    !real.removed && !real.sorry && real.weight != 0 && !real.overloaded && is_in_pool
 }
 
 fn sum(service: &ServiceRow, value: fn(&RealRow) -> Option<u64>) -> Option<u64> {
@@ -58,12 +61,12 @@ pub(super) static FAMILIES: &[Family] = &[
         },
     ),
     Family::gauge("sluice_service_reals", SERVICE, "Reals of the service", |snapshot, samples| {
-        each(snapshot, samples, |service| Some(service.reals.iter().filter(|real| !real.removed).count() as u64))
+        each(snapshot, samples, |service| Some(service.reals.iter().filter(|real| !real.removed && !real.sorry).count() as u64))
     }),
     Family::gauge(
         "sluice_service_reals_available",
         SERVICE,
-        "Reals that get new connections: with a weight, and not overloaded",
+        "Reals that get new connections: with a weight, in the pool, and not overloaded",
         |snapshot, samples| {
             each(snapshot, samples, |service| {
                 Some(service.reals.iter().filter(|real| is_available(real)).count() as u64)

@@ -12,6 +12,14 @@ use std::time::{Duration, UNIX_EPOCH};
 /// dataplane nothing is counted.
 fn snapshot(is_running: bool) -> Arc<Snapshot> {
     let traffic = json!({"connections": 7, "in_packets": 3, "in_bytes": 700, "out_packets": 2, "out_bytes": 90});
+    let health = |state: &str, more: serde_json::Value| {
+        let mut health = json!({
+            "state": state, "weight": 4, "check": "http", "checks_passed": 20, "checks_failed": 3, "changes": 2,
+            "check_microseconds": 1500,
+        });
+        health.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        health
+    };
     let real = |address: &str, removed: bool| {
         json!({
             "address": address, "method": "nat", "weight": 4, "removed": removed, "active": is_running.then_some(2),
@@ -22,6 +30,22 @@ fn snapshot(is_running: bool) -> Arc<Snapshot> {
         "name": "web", "protocol": "tcp", "address": "10.0.0.1:80", "scheduler": "wrr", "method": "nat",
         "traffic": is_running.then_some(&traffic), "rates": null,
         "reals": [real("172.16.0.2:80", false), real("172.16.0.3:80", true)],
+    });
+    let checked = |address: &str, health: serde_json::Value| {
+        let mut row = real(address, false);
+        row["health"] = health;
+        row
+    };
+    let checked_service = json!({
+        "name": "app", "protocol": "tcp", "address": "10.0.0.2:80", "scheduler": "wrr", "method": "nat",
+        "traffic": null, "rates": null,
+        "health": {"quorum": false, "weight": 4, "needed": 5, "in_pool": 1},
+        "reals": [
+            checked("172.16.0.2:80", health("up", json!({}))),
+            checked("172.16.0.3:80", health("down", json!({"weight": 0}))),
+            checked("172.16.0.4:80", health("draining", json!({"weight": 0, "left": 7, "check": null}))),
+            checked("172.16.0.5:80", health("unknown", json!({"weight": 0, "check_microseconds": null}))),
+        ],
     });
     let drops = json!({
         "received": 10, "transmitted": 9, "to_kernel": 0, "answers_suppressed": 0,
@@ -56,7 +80,7 @@ fn snapshot(is_running: bool) -> Arc<Snapshot> {
         gone_for: None,
         warnings: Vec::new(),
         connections_limit: 1000,
-        services: serde_json::from_value(json!([service])).expect("services"),
+        services: serde_json::from_value(json!([service, checked_service])).expect("services"),
         workers: vec![WorkerTotals { received: 4, ..WorkerTotals::default() }; if is_running { 2 } else { 0 }],
         perf: serde_json::from_value(of(json!([perf]))).expect("cycles"),
         drops: is_running.then(|| serde_json::from_value(drops).expect("drops")),
@@ -77,7 +101,7 @@ fn samples_have_the_values_and_labels_of_the_snapshot_in_both_formats() {
             "sluice_start_time_seconds 900.0",
             "sluice_dataplane_start_time_seconds 940.0",
             r#"sluice_table_generation{table="next_hops"} 4"#,
-            "sluice_reals 1",
+            "sluice_reals 5",
             r#"sluice_packets_dropped_total{reason="no_service"} 1"#,
             r#"sluice_port_received_bytes_total{port="wan"} 5"#,
             r#"sluice_worker_received_packets_total{worker="0"} 4"#,
@@ -102,6 +126,39 @@ fn samples_have_the_values_and_labels_of_the_snapshot_in_both_formats() {
         }
         assert_eq!(text.ends_with("# EOF\n"), format == Format::OpenMetrics);
     }
+}
+
+#[test]
+fn health_is_told_where_it_is_known() {
+    let text = encode(&snapshot(true), true, Format::Text).expect("written");
+    let of = |name: &str| -> Vec<String> {
+        text.lines().filter(|line| line.starts_with(&format!("{name}{{"))).map(str::to_owned).collect()
+    };
+    let app = |name: &str, rows: &[(&str, &str)]| -> Vec<String> {
+        rows.iter().map(|(labels, value)| format!("{name}{{service=\"app\"{labels}}} {value}")).collect()
+    };
+    let real = |number: u32, more: &str| format!(",real=\"172.16.0.{number}:80\"{more}");
+    assert_eq!(of("sluice_service_quorum"), app("sluice_service_quorum", &[("", "0")]));
+    assert_eq!(of("sluice_service_pool_weight"), app("sluice_service_pool_weight", &[("", "4")]));
+    assert_eq!(of("sluice_service_quorum_weight"), app("sluice_service_quorum_weight", &[("", "5")]));
+    let available = of("sluice_service_reals_available");
+    assert_eq!(available[1..], app("sluice_service_reals_available", &[("", "1")]), "only what is up");
+    let up = app("sluice_real_up", &[(&real(2, ""), "1"), (&real(3, ""), "0")]);
+    assert_eq!(of("sluice_real_up"), up, "neither of one that is drained, nor of one without a result");
+    let states = ["up", "down", "draining", "unknown"].map(|state| format!(",state=\"{state}\""));
+    let states: Vec<_> = (2..).zip(&states).map(|(number, state)| (real(number, state), "1")).collect();
+    let states: Vec<_> = states.iter().map(|(labels, value)| (labels.as_str(), *value)).collect();
+    assert_eq!(of("sluice_real_health_info"), app("sluice_real_health_info", &states));
+    let checks = of("sluice_real_checks_total");
+    let of_one = [(real(2, ",result=\"success\""), "20"), (real(2, ",result=\"failure\""), "3")];
+    let of_one: Vec<_> = of_one.iter().map(|(labels, value)| (labels.as_str(), *value)).collect();
+    assert_eq!(checks[..2], app("sluice_real_checks_total", &of_one));
+    assert_eq!(checks.len(), 6, "not of one that is not checked: {checks:?}");
+    let took = of("sluice_real_check_duration_seconds");
+    assert_eq!(took.first(), app("sluice_real_check_duration_seconds", &[(&real(2, ""), "0.0015")]).first());
+    let left = app("sluice_real_connections_left", &[(&real(4, ""), "7")]);
+    assert_eq!(of("sluice_real_connections_left"), left);
+    assert_eq!(of("sluice_real_health_changes_total").len(), 3);
 }
 
 #[test]
