@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use lab::{Lab, Node, Process, ROUTER_WAN, Result, wait_until};
 
-use crate::support::{LIMIT, service, url};
+use crate::support::{LIMIT, ask, service, url};
 
 /// On no link of the laboratory: only BGP tells the way to it.
 const VIP: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 80);
@@ -42,6 +42,43 @@ fn a_vip_is_announced_while_its_service_has_a_usable_real() -> Result<()> {
     // A dataplane that ends takes its interfaces with it, and so the announcement.
     lab.dataplane().expect("it was started").signal(lab::Signal::TERM)?;
     wait_for_route(&lab, false)
+}
+
+#[test]
+fn a_vip_is_withdrawn_while_checks_leave_its_service_without_quorum() -> Result<()> {
+    let mut lab = Lab::paper_example()?;
+    let machine = lab.machine().to_string().replace("[control]", "[control]\nvips = \"served\"");
+    let check = "quorum = 2\n[service.check]\ntype = \"http\"\ninterval = \"200ms\"\ntimeout = \"150ms\"\n";
+    let services =
+        service("web", "tcp", VIP, 80, "nat").replacen("[[service.real]]", &format!("{check}[[service.real]]"), 1);
+    lab.start_director(&machine, &services)?;
+    let _daemons = [start_bird(&lab, lab.director(), &shipped())?, start_bird(&lab, lab.router(), &neighbours())?];
+    wait_for_route(&lab, true)?;
+    lab.client().wait_for_answer(&url(VIP), LIMIT)?;
+
+    // Two of three make the quorum; one does not, although it goes on serving who is there.
+    let signal = |real: usize, name: &str| -> Result<()> {
+        let pid = lab.folder().join(format!("real{real}/nginx.pid"));
+        lab.require_real(real)?.shell(&format!("kill -{name} $(cat {})", pid.display())).map(drop)
+    };
+    signal(1, "STOP")?;
+    wait_for_in_pool(&lab, 2)?;
+    assert!(has_route(&lab)?);
+    signal(2, "STOP")?;
+    wait_for_in_pool(&lab, 1)?;
+    wait_for_route(&lab, false)?;
+    signal(1, "CONT")?;
+    wait_for_route(&lab, true)?;
+    lab.client().wait_for_answer(&url(VIP), LIMIT)?;
+    signal(2, "CONT")?;
+    wait_for_in_pool(&lab, 3)
+}
+
+/// Waits until checks have left so many reals in the pool.
+fn wait_for_in_pool(lab: &Lab, wanted: u64) -> Result<()> {
+    wait_until(format!("{wanted} reals in the pool"), LIMIT, || {
+        Ok((ask(lab, "service show web")?["health"]["in_pool"] == wanted).then_some(()))
+    })
 }
 
 fn shipped() -> String {

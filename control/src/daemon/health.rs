@@ -96,8 +96,13 @@ impl Keeper {
     }
 
     /// The running services as health has them served now.
-    pub(super) fn as_served(&self, running: &Services) -> Services {
+    fn as_served(&self, running: &Services) -> Services {
         self.book.borrow().effective(running, Now::read())
+    }
+
+    /// The running services as the network is to know them; see [`Book::announced`].
+    pub(super) fn as_announced(&self, running: &Services) -> Services {
+        self.book.borrow().announced(running, Now::read())
     }
 
     /// Whether the dataplane knows that a real is drained: only then what it has left can but shrink.

@@ -314,7 +314,7 @@ impl Daemon {
     fn publish_needs(&self) {
         let mut needs = kernel::Needs::default();
         let running = self.running();
-        let served = self.health.as_served(&running);
+        let served = self.health.as_announced(&running);
         needs.vips = announce::virtual_addresses(&served, self.machine.control.vips);
         for named in &running.services {
             let reals = named.service.reals.iter().chain(&named.health.sorry);

@@ -258,6 +258,21 @@ impl Book {
         all
     }
 
+    /// What of [`Self::effective`] is told to the network: nobody is to come to a service that has neither quorum nor sorry
+    /// server, whatever its reals that are left do for those who are there.
+    pub fn announced(&self, services: &Services, now: Now) -> Services {
+        let mut all = self.effective(services, now);
+        for (named, given) in all.services.iter_mut().zip(&services.services) {
+            if given.health.sorry.is_none()
+                && self.cares_for(given)
+                && !self.quorum_of(given, &self.standings(given, now))
+            {
+                named.service.reals.iter_mut().for_each(|real| real.weight = 0);
+            }
+        }
+        all
+    }
+
     /// Whether the service has its quorum.
     pub(super) fn quorum_of(&self, named: &NamedService, standings: &[Standing]) -> bool {
         let had = self.quorums.get(&named.service.key).copied();

@@ -114,6 +114,22 @@ fn a_real_is_in_the_pool_after_its_first_success_and_out_after_a_failure() {
 }
 
 #[test]
+fn a_service_without_quorum_is_not_announced_unless_a_sorry_server_serves() {
+    let announced = |more: &str| {
+        let mut bench = Bench::new(web(&format!("quorum = 3\n{more}")));
+        bench.well(REALS[0]);
+        let table = bench.book.announced(&bench.services, bench.now);
+        let weights: Vec<_> = table.services[0].service.reals.iter().map(|real| real.weight).collect();
+        (weights, bench.weights())
+    };
+    assert_eq!(announced(""), (vec![0, 0], vec![1, 0]), "what is left serves on, for who is there");
+    assert_eq!(announced("[service.sorry]\naddress = \"10.0.0.9:80\""), (vec![0, 0, 1], vec![0, 0, 1]));
+    let mut bench = Bench::new(web("quorum = 3"));
+    bench.well(REALS[1]);
+    assert_eq!(bench.book.announced(&bench.services, bench.now).services[0].service.reals[1].weight, 3, "enough");
+}
+
+#[test]
 fn a_real_that_fails_is_removed_where_that_is_wanted() {
     let mut bench = Bench::new(web("on_failure = \"remove\""));
     bench.well(REALS[0]);

@@ -92,14 +92,8 @@ fn segment(from: Endpoint, to: Endpoint, (sequence, acknowledgment): (u32, u32),
         source,
         destination,
     };
-    let segment = tcp::Header {
-        source_port: from.port,
-        destination_port: to.port,
-        sequence,
-        acknowledgment,
-        flags,
-        window: 0,
-    };
+    let segment =
+        tcp::Header { source_port: from.port, destination_port: to.port, sequence, acknowledgment, flags, window: 0 };
     let mut packet = [0; LENGTH];
     let (network, transport) = packet.split_at_mut(ipv4::HEADER_LEN);
     network.copy_from_slice(&header.emit());

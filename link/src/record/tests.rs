@@ -188,7 +188,10 @@ fn a_field_out_of_its_range_is_refused_by_name() {
     assert_eq!(refused(real, 16, 1), "real record: lower threshold 1, allowed: 0 to the upper threshold");
     assert_eq!(refused(real, 6, 4), "real record: method 4, allowed: 1 (nat), 2 (tunnel), 3 (direct)");
     assert_eq!(refused(real, 10, 1), "real record: weight 131071, allowed: 0 to 65535");
-    assert_eq!(refused(real, 7, 4), "real record: phase 4, allowed: 0 (serving), 1 (draining), 2 (closing), 3 (removing)");
+    assert_eq!(
+        refused(real, 7, 4),
+        "real record: phase 4, allowed: 0 (serving), 1 (draining), 2 (closing), 3 (removing)"
+    );
     assert_eq!(refused(real, 7, 1), "real record: weight 65535, allowed: 0 unless the real is serving");
     assert_eq!(refused(real, 63 - 16, 1), "real record: reserved 1, allowed: 0");
     assert_eq!(refused(route, 14, 33), "route record: length 33, allowed: 0 to 32");

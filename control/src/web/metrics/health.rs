@@ -28,11 +28,7 @@ fn each_real(snapshot: &Snapshot, mut write: impl FnMut(&str, &str, &RealHealth)
 }
 
 /// A sample for each real of which the value is known.
-fn known(
-    snapshot: &Snapshot,
-    samples: &mut Samples<'_, '_>,
-    value: fn(&RealHealth) -> Option<u64>,
-) -> fmt::Result {
+fn known(snapshot: &Snapshot, samples: &mut Samples<'_, '_>, value: fn(&RealHealth) -> Option<u64>) -> fmt::Result {
     each_real(snapshot, |service, real, health| match value(health) {
         Some(value) => samples.add(&[service, real], value),
         None => Ok(()),

@@ -35,9 +35,10 @@ fn each_real(snapshot: &Snapshot, samples: &mut Samples<'_, '_>, value: fn(&Real
 
 /// It gets new connections.
 fn is_available(real: &RealRow) -> bool {
-    let is_in_pool = real.health.as_ref().is_none_or(|health| {
-        matches!(health.state, HealthState::Unchecked | HealthState::Up) && health.weight != 0
-    });
+    let is_in_pool = real
+        .health
+        .as_ref()
+        .is_none_or(|health| matches!(health.state, HealthState::Unchecked | HealthState::Up) && health.weight != 0);
     !real.removed && !real.sorry && real.weight != 0 && !real.overloaded && is_in_pool
 }
 
@@ -61,7 +62,9 @@ pub(super) static FAMILIES: &[Family] = &[
         },
     ),
     Family::gauge("sluice_service_reals", SERVICE, "Reals of the service", |snapshot, samples| {
-        each(snapshot, samples, |service| Some(service.reals.iter().filter(|real| !real.removed && !real.sorry).count() as u64))
+        each(snapshot, samples, |service| {
+            Some(service.reals.iter().filter(|real| !real.removed && !real.sorry).count() as u64)
+        })
     }),
     Family::gauge(
         "sluice_service_reals_available",

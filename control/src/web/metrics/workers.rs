@@ -42,7 +42,7 @@ workers! {
     gauge "sluice_worker_connections" connections "Connections in this worker's table now",
     gauge "sluice_worker_pressure" pressure "1 while this worker's table is so full that the automatic modes of the settings are on",
     counter "sluice_worker_answers_suppressed" answers_suppressed "RSTs and ICMP errors not sent because of reject_rate",
-    counter "sluice_worker_resets_created" resets_created 
+    counter "sluice_worker_resets_created" resets_created
         "RSTs made because connections expired (reset_on_expiry) or were closed (a drain's end), and questions to silent clients before",
     counter "sluice_worker_fragments_created" fragments_created "IPv4 fragments made from packets too large for their way out, or that came in fragments",
     counter "sluice_worker_fragments_reassembled" fragments_reassembled "IPv4 fragments that were put together, but for one a packet",
