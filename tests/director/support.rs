@@ -135,10 +135,11 @@ impl Session {
         })
     }
 
-    /// Waits until the client is told that the connection is reset.
+    /// Waits until the client is told that the connection is reset: as it reads, or as it writes next.
     pub(crate) fn is_reset(&mut self) -> Result<()> {
         wait_until("a long connection is reset", LIMIT, || {
-            Ok(self.0.log().contains("Connection reset by peer").then_some(()))
+            let log = self.0.log();
+            Ok(["Connection reset by peer", "Broken pipe"].iter().any(|text| log.contains(text)).then_some(()))
         })
     }
 
