@@ -108,8 +108,11 @@ fn a_drain_counts_down_and_its_end_closes_what_is_left_at_both_ends() -> Result<
         Ok((!there).then_some(()))
     })?;
     other.is_reset()?;
-    let silent = silent.into_iter().filter(|session| session.real() == "real1");
-    silent.into_iter().try_for_each(|mut session| session.is_reset())?;
+    // So is the client that has said nothing all the time; the one of the other real is not.
+    let (silent, others): (Vec<_>, Vec<_>) = silent.into_iter().partition(|session| session.real() == "real1");
+    assert_eq!((silent.len(), others.len()), (1, 1));
+    silent.into_iter().try_for_each(|mut session| session.ends())?;
+    others.into_iter().try_for_each(|mut session| session.is_there())?;
     // The real's end is told too: none of its connections is left.
     wait_until("the real has no connection any more", LIMIT, || {
         let open = lab.require_real(1)?.shell(&format!("ss -Htn state established sport = :{PORT}"))?;

@@ -135,12 +135,22 @@ impl Session {
         })
     }
 
+    /// Fails if the client has ended.
+    pub(crate) fn is_there(&mut self) -> Result<()> {
+        self.0.check_running()
+    }
+
     /// Waits until the client is told that the connection is reset: as it reads, or as it writes next.
     pub(crate) fn is_reset(&mut self) -> Result<()> {
         wait_until("a long connection is reset", LIMIT, || {
             let log = self.0.log();
             Ok(["Connection reset by peer", "Broken pipe"].iter().any(|text| log.contains(text)).then_some(()))
         })
+    }
+
+    /// Waits until the client has ended, which one that says nothing does without a word when it is reset.
+    pub(crate) fn ends(&mut self) -> Result<()> {
+        wait_until("the end of a long connection", LIMIT, || Ok((!self.0.is_running()).then_some(())))
     }
 
     /// The real that has it.
