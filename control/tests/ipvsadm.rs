@@ -1,5 +1,5 @@
 //! Command lines and the answers of the real ipvsadm 1.31 to them, recorded in a VM with Linux 6.1: ours are the same,
-//! byte for byte. The files are in tests/ipvsadm, made by tests/ipvsadm/record.sh:
+//! byte for byte. The files are in tests/ipvsadm; `make conformance` asks the real one again (tests/ipvsadm/record.sh):
 //!
 //! ```text
 //! ## a name            an empty table begins here

@@ -66,6 +66,32 @@ fn changes_are_in_force_in_the_dataplane_and_shown_by_the_list() {
     assert_eq!(done(&site, "-L --daemon"), "");
 }
 
+/// The fake dataplane has counted 1 connection of the first real and 2 of the second.
+#[test]
+fn what_zero_did_outlives_sluiced() {
+    let site = Site::new();
+    let _dataplane = FakeDataplane::start(&site.link());
+    let counted = |site: &Site, key: &str| -> Vec<String> {
+        let list = done(site, "-L -n --stats");
+        let rows = list.lines().filter_map(|line| line.trim_start().strip_prefix(key));
+        rows.map(|row| row.split_whitespace().take(2).collect::<Vec<_>>().join(" ")).collect()
+    };
+    let reals = |site: &Site| counted(site, "-> 172");
+    let sluiced = site.start();
+    site.connected();
+    assert_eq!(reals(&site), [".16.0.2:80 1", ".16.0.3:8000 2"]);
+    done(&site, "-Z -t 202.103.106.5:80");
+    assert_eq!(reals(&site), [".16.0.2:80 0", ".16.0.3:8000 0"]);
+    assert_eq!(counted(&site, "TCP"), ["202.103.106.5:80 0"]);
+    sluiced.kill();
+    let _sluiced = site.start();
+    site.connected();
+    assert_eq!(reals(&site), [".16.0.2:80 0", ".16.0.3:8000 0"], "also after the next start");
+    assert_eq!(counted(&site, "TCP"), ["202.103.106.5:80 0"]);
+    let totals = site.ask(r#"{"command":"stats"}"#);
+    assert_eq!(totals["services"][0]["traffic"]["connections"], 3, "our own counters are not zeroed: {totals}");
+}
+
 #[test]
 fn refusals_have_the_words_and_the_exit_codes_of_ipvsadm() {
     let site = Site::new();
@@ -80,6 +106,35 @@ fn refusals_have_the_words_and_the_exit_codes_of_ipvsadm() {
     ] {
         assert_eq!(run(&site, "ipvsadm", arguments, ""), (String::new(), want.to_owned(), Some(code)), "{arguments}");
     }
+}
+
+#[test]
+fn words_and_lines_of_ten_thousand_characters_are_refused_and_leave_nothing_behind() {
+    let site = Site::new();
+    let _sluiced = site.start();
+    let before = run(&site, "ipvsadm-save", "-n", "").0;
+    let long = "1".repeat(10_000);
+    for arguments in [
+        format!("-A -t {long}:80"),
+        format!("-A -t 10.9.0.1:{long}"),
+        format!("-A -t 10.9.0.1:80 -p {long}"),
+        format!("-A -f {long}"),
+        format!("-{long}"),
+    ] {
+        let (out, errors, code) = run(&site, "ipvsadm", &arguments, "");
+        assert!(out.is_empty() && !errors.is_empty() && [Some(2), Some(255)].contains(&code), "{code:?}: {errors}");
+    }
+    let (_, errors, code) = run(&site, "ipvsadm", &format!("-A -t 10.9.0.1:80 -s {long}"), "");
+    assert_eq!((errors.as_str(), code), ("Scheduler or persistence engine not found\n", Some(255)));
+    let padding = " ".repeat(10_000);
+    for program in [("ipvsadm", "-R"), ("ipvsadm-restore", "")] {
+        let input = format!("-a -t 202.103.106.5:80 -r 172.16.0.2:80{padding}\n-C\n");
+        let (_, errors, code) = run(&site, program.0, program.1, &input);
+        assert_eq!((errors.as_str(), code), ("line 1 is longer than the 8192 characters allowed\n", Some(2)));
+    }
+    assert_eq!(run(&site, "ipvsadm-save", "-n", "").0, "", "ipvsadm-restore begins with an empty table");
+    done(&site, "-A -t 202.103.106.5:80 -s wrr");
+    assert!(before.starts_with(&run(&site, "ipvsadm-save", "-n", "").0), "the ordinary line is done");
 }
 
 #[test]

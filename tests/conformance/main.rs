@@ -7,6 +7,7 @@ mod dump;
 #[path = "../frame/mod.rs"]
 #[allow(dead_code, reason = "replay cases write frames of the other direction, too")]
 mod frame;
+mod lists;
 mod ours;
 mod own_tests;
 mod random;

@@ -1,6 +1,7 @@
 //! Asks the reference: boots its machine with scenarios and reads what it says.
 
 use crate::answer::{Answer, Answers, hex};
+use crate::lists;
 use crate::scenario::{SIDES, Scenario, What};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -32,12 +33,21 @@ impl Reference {
         Ok(text.trim().to_owned())
     }
 
-    /// What it answers to each scenario, all in one boot.
-    pub(crate) fn ask(&self, scenarios: &[Scenario]) -> Result<Answers, String> {
+    /// What it answers to each scenario and to each list of command lines, all in one boot.
+    pub(crate) fn ask(&self, scenarios: &[Scenario], lists: &[PathBuf]) -> Result<(Answers, Vec<String>), String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let put = |kind: &str, name: &str, text: &str| {
+            let file = folder.path().join(kind).join(name);
+            std::fs::write(file, text).map_err(|error| error.to_string())
+        };
+        for kind in ["scenarios", "lists"] {
+            std::fs::create_dir(folder.path().join(kind)).map_err(|error| error.to_string())?;
+        }
         for (index, scenario) in scenarios.iter().enumerate() {
-            let file = folder.path().join(format!("{index:05}"));
-            std::fs::write(file, script_of(scenario)).map_err(|error| error.to_string())?;
+            put("scenarios", &format!("{index:05}"), &script_of(scenario))?;
+        }
+        for (index, list) in lists.iter().enumerate() {
+            put("lists", &list_name(index), &lists::text(list)?)?;
         }
         let mut command = Command::new(script("run.sh"));
         let output = command.arg(&self.folder).arg(folder.path()).stderr(Stdio::inherit()).output();
@@ -56,8 +66,13 @@ impl Reference {
             let answers = read(text, scenario).map_err(|error| format!("{}: {error}", scenario.name))?;
             Ok((scenario.name.clone(), answers))
         });
-        answers.collect()
+        let lists = (0..lists.len()).map(|index| said.get(&list_name(index)).copied().unwrap_or_default().to_owned());
+        Ok((answers.collect::<Result<_, String>>()?, lists.collect()))
     }
+}
+
+fn list_name(index: usize) -> String {
+    format!("list{index}")
 }
 
 fn script(name: &str) -> PathBuf {

@@ -1,6 +1,7 @@
 //! The report: what is compared, and how much of it is tolerated. docs/conformance.md has it between its marks.
 
 use crate::dump::Dump;
+use crate::lists;
 use crate::scenario::{Tolerance, What};
 use crate::suite;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,11 @@ pub(crate) fn text() -> Result<String, String> {
     for (tolerance, count) in Tolerance::ALL.iter().zip(total.tolerated) {
         text += &format!(" `{}:` {count},", tolerance.word());
     }
-    Ok(text.trim_end_matches(',').to_owned() + ". No scenario is skipped.\n\n")
+    text = text.trim_end_matches(',').to_owned() + ". No scenario is skipped.\n\n";
+    let (commands, otherwise) = lists::count()?;
+    text +=
+        &format!("Beside them: {commands} command lines of ipvsadm, of which Sluice answers {otherwise} otherwise,\n");
+    Ok(text + "each for a reason that stands there ([ipvsadm.md](ipvsadm.md)).\n\n")
 }
 
 /// Compares the report with the document.

@@ -2,6 +2,7 @@
 
 use crate::answer::{self, Answers};
 use crate::compare;
+use crate::lists;
 use crate::ours;
 use crate::random;
 use crate::reference::Reference;
@@ -92,14 +93,16 @@ pub(crate) fn differences(scenarios: &[Scenario], answers: &Answers) -> Result<S
     Ok(wrong)
 }
 
-/// Asks the reference the scenarios of all files in one boot; see [`ASK`].
+/// Asks the reference the scenarios of all files, and all lists of command lines, in one boot; see [`ASK`].
 pub(crate) fn ask(arguments: &[String]) -> Result<(), String> {
     let [machine, driver, mode, names @ ..] = arguments else { return Err("expected FOLDER DRIVER MODE".to_owned()) };
     let reference = Reference::build(Path::new(machine), Path::new(driver))?;
     let mut files = files()?;
     files.retain(|file| names.is_empty() || names.contains(&name(file)));
     let loaded: Vec<Vec<Scenario>> = files.iter().map(|file| scenarios(file)).collect::<Result<_, _>>()?;
-    let answers = reference.ask(&loaded.concat())?;
+    let mut lists = lists::files()?;
+    lists.retain(|_| names.is_empty() || names.iter().any(|name| name == lists::NAME));
+    let (answers, said) = reference.ask(&loaded.concat(), &lists)?;
     let version = reference.version()?;
     let mut wrong = String::new();
     for (file, scenarios) in files.iter().zip(&loaded) {
@@ -112,6 +115,16 @@ pub(crate) fn ask(arguments: &[String]) -> Result<(), String> {
     }
     for scenarios in &loaded {
         wrong += &differences(scenarios, &answers)?;
+    }
+    for (list, said) in lists.iter().zip(&said) {
+        if mode == "record" {
+            std::fs::write(list, said).map_err(|error| error.to_string())?;
+        } else {
+            let changed = lists::changed(&lists::text(list)?, said);
+            if !changed.is_empty() {
+                wrong += &format!("\n== {}: ipvsadm no longer answers as recorded\n{changed}", list.display());
+            }
+        }
     }
     if mode == "record" && std::env::var_os("CONFORMANCE_FOLDER").is_none() {
         report::write()?;
@@ -149,7 +162,7 @@ pub(crate) fn ask_by_chance(arguments: &[String]) -> Result<(), String> {
     let (seed, events) = (number(seed)?, number(events)?);
     let scenarios = random::scenarios(seed, events as usize, &scenario::machine()?)?;
     let reference = Reference::build(Path::new(machine), Path::new(driver))?;
-    let answers = reference.ask(&scenarios)?;
+    let (answers, _) = reference.ask(&scenarios, &[])?;
     let wrong = differences(&scenarios, &answers)?;
     let (events, frames) =
         scenarios.iter().flat_map(|scenario| &scenario.events).fold((0, 0), |(events, frames), event| {

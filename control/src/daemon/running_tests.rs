@@ -268,6 +268,10 @@ fn persistence_comes_with_its_seconds_and_goes_with_0() {
     });
     assert_eq!(lines, Vec::<String>::new());
     assert_eq!(refused(|table| set_service(table, "web", None, None, &masked)).0, Code::Usage);
+    let no_mask = OptionChanges { persistence_netmask: Some(std::net::Ipv4Addr::UNSPECIFIED), ..persistent };
+    let (code, message) = refused(|table| set_service(table, "web", None, None, &no_mask));
+    assert_eq!(code, Code::Refused);
+    assert!(message.contains("persistence_netmask \"0.0.0.0\", allowed a mask other than 0.0.0.0"), "{message}");
     let one_packet = OptionChanges { one_packet: Some(true), ..none() };
     let (code, message) = refused(|table| set_service(table, "web", None, None, &one_packet));
     assert_eq!(code, Code::Refused);

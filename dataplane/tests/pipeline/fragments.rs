@@ -145,6 +145,41 @@ fn whole_that_is_the_kernel_s_gets_there_in_its_fragments() {
     assert_eq!((pool.in_use(), out.pools.large.in_use()), (0, 0));
 }
 
+/// First fragments without end, of one sender and of a thousand, and pieces of 8 bytes that cut a TCP header: memory is what
+/// it was, each is counted, and nothing of it is left after 30 s. Whole packets and their connections do not notice.
+#[test]
+fn flood_of_fragments_is_bounded_and_costs_no_other_packet() {
+    const FLOOD: u32 = 20_000;
+    /// 64 sets of 16 packets, each of as few fragments as come here.
+    const ROOM: u64 = 64 * 16;
+    let pool = rig::start(1023);
+    let (mut rig, mut out) = (Rig::new(rig::machine(1, 8)), Kept::new(&pool));
+    let datagram = udp(1000, 53).bytes();
+    let forwarded = Verdict::Forwarded { port: LAN };
+    assert_eq!(one(&mut rig, &mut out, WAN, &datagram), forwarded);
+    for n in 0..FLOOD {
+        let sender = if n % 2 == 0 { 0xca64_0707 } else { 0xca64_0800 + n % 1000 };
+        let (protocol, len) = if n % 3 == 0 { (6, 8) } else { (17, 800) };
+        let first = wan().ipv4(sender.to_be_bytes(), VIP).id(n as u16).protocol(protocol).more_fragments();
+        assert_eq!(one(&mut rig, &mut out, WAN, &first.payload_len(len).bytes()), Verdict::Held);
+        if n % 500 == 0 {
+            assert_eq!(one(&mut rig, &mut out, WAN, &datagram), forwarded);
+            assert!(rig.totals().fragments_held <= ROOM, "{} are held", rig.totals().fragments_held);
+        }
+    }
+    let totals = rig.totals();
+    let evicted = totals.dropped[DropReason::FragmentEvicted.index()];
+    assert_eq!(evicted + totals.fragments_held, u64::from(FLOOD), "each is held or counted");
+    assert_eq!((totals.connections_created, pool.in_use()), (1, 0));
+    let last = udp(1001, 53).id(7).payload_len(1000).fragments(400);
+    let verdicts: Vec<_> = last.iter().map(|frame| one(&mut rig, &mut out, WAN, frame)).collect();
+    assert_eq!(verdicts.last(), Some(&forwarded), "a packet that comes whole is put together: {verdicts:?}");
+    rig.set_time(30_000);
+    rig.pipelines[0].expire_fragments(usize::MAX, &mut out);
+    let totals = rig.totals();
+    assert_eq!((totals.fragments_held, pool.in_use(), out.pools.large.in_use()), (0, 0, 0));
+}
+
 #[test]
 fn without_mbufs_a_packet_is_not_put_together_and_nothing_is_left() {
     let pool = rig::start(1023);

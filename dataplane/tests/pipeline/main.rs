@@ -10,5 +10,6 @@ mod persistence;
 mod reasons;
 mod resets;
 mod rig;
+mod shares;
 mod traffic;
 mod workers;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the virtual machine of the reference: Debian's cloud kernel with IPVS, busybox, ipvsadm, iproute2 and our
+# Builds the virtual machine of the reference: Debian's cloud kernel with IPVS, busybox, bash, ipvsadm, iproute2 and our
 # lab-lockstep, as a kernel and an initial file system without scenarios. `../../../setup.sh conformance` installs what
 # it needs. Usage: build.sh FOLDER LOCKSTEP (the folder is made; what is there and still right is kept)
 set -euo pipefail
@@ -9,7 +9,7 @@ folder=$(cd "$1" && pwd)
 lockstep=$(readlink -f "$2")
 
 # What IPVS, the TAP devices and the marks (tc: match and set) are made of.
-modules=(tun sch_ingress cls_flower act_skbedit ip_vs)
+modules=(tun sch_ingress cls_flower act_skbedit ip_vs ip_vs_pe_sip)
 for name in rr wrr lc wlc sed nq lblc lblcr dh sh mh fo ovf twos ftp; do modules+=("ip_vs_$name"); done
 
 fail() { printf 'conformance: %s\n' "$*" >&2; exit 1; }
@@ -32,12 +32,13 @@ version=$(ls "$folder/kernel/lib/modules")
 tree=$folder/kernel/lib/modules/$version
 [ -e "$tree/modules.dep" ] || depmod -b "$folder/kernel" "$version"
 
-stamp=$(cat "$lockstep" "$0" "$here/init" "$here/director.sh" | sha256sum)
+lists=$here/../../../control/tests/ipvsadm
+stamp=$(cat "$lockstep" "$0" "$here"/{init,director.sh,lists.sh} "$lists/record.sh" | sha256sum)
 if [ "$(cat "$folder/stamp" 2> /dev/null)" = "$stamp" ]; then exit 0; fi
 
 root=$folder/root
 rm -rf "$root"
-mkdir -p "$root"/{bin,proc,sys,dev,tmp,scenarios,usr,lib/modules}
+mkdir -p "$root"/{bin,proc,sys,dev,etc,tmp,scenarios,lists,usr,lib/modules}
 ln -s ../bin "$root/usr/bin"
 cp /bin/busybox "$root/bin/"
 busybox --list | grep -vx busybox | while read -r applet; do ln -sf busybox "$root/bin/$applet"; done
@@ -61,11 +62,12 @@ copy_program() {
         cp -Ln "$library" "$root$library"
     done
 }
-for name in ip tc ipvsadm; do copy_program "$(readlink -f "$(command -v "$name")")" "$name"; done
+for name in bash ip tc ipvsadm; do copy_program "$(readlink -f "$(command -v "$name")")" "$name"; done
+for name in ipvsadm-save ipvsadm-restore; do install -m 755 "$(command -v "$name")" "$root/bin/"; done
 copy_program "$lockstep" lab-lockstep
 strip "$root/bin/lab-lockstep"
 install -m 755 "$here/init" "$root/init"
-install -m 644 "$here/director.sh" "$root/director.sh"
+install -m 644 "$here"/{director.sh,lists.sh} "$lists/record.sh" "$root/"
 {
     printf 'Linux %s (%s), %s\n' "$version" "$(dpkg-deb -f "$folder"/linux-image-*.deb Version)" \
         "$(dpkg-query -W -f='ipvsadm ${Version}' ipvsadm)"
