@@ -41,6 +41,7 @@ device = "net_null0"
 [control]
 socket = "$folder/run/control.sock"
 link = "$folder/link"
+http = "127.0.0.1:9106"
 END
 {
     for ((service = 0; service * 100 < reals; service++)); do
@@ -55,11 +56,18 @@ ip netns exec "$space" "$sluiced" --config "$folder/sluice.toml" --services "$fo
 pid=$!
 pids+=("$pid")
 sleep 6
+# Checks that succeeded so far. Asked outside of the time that is measured.
+checks() {
+    ip netns exec "$space" curl -s http://127.0.0.1:9106/metrics |
+        awk '/^sluice_real_checks_total.*success/ { sum += $2 } END { printf "%d", sum }'
+}
 ticks() { awk '{ print $14 + $15 }' "/proc/$pid/stat"; }
+checked=$(checks)
 before=$(ticks)
 sleep 20
 after=$(ticks)
+checked=$(($(checks) - checked))
 up=$(grep -c ': up: ' "$folder/log" || true) down=$(grep -c ': down: ' "$folder/log" || true)
 hertz=$(getconf CLK_TCK)
-printf '%s checks of %s reals every %s: %s came up, %s went down; %s %% of one core\n' "$type" "$reals" "$interval" "$up" "$down" \
+printf '%s checks of %s reals every %s: %s came up, %s went down; %s succeeded in 20 s; %s %% of one core\n' "$type" "$reals" "$interval" "$up" "$down" "$checked" \
     "$(awk -v ticks=$((after - before)) -v hertz="$hertz" 'BEGIN { printf "%.1f", ticks / hertz / 20 * 100 }')"
