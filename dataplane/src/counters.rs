@@ -23,6 +23,12 @@ impl Counters {
         })
     }
 
+    /// The cells of the reals, by slot.
+    #[inline]
+    pub fn reals(&self) -> &[RealCounters] {
+        &self.reals
+    }
+
     /// The cells of a real, by slot.
     #[inline]
     pub fn real(&self, slot: u32) -> Option<&RealCounters> {

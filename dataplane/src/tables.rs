@@ -83,6 +83,12 @@ impl Tables {
         self.nat_endpoints.find(endpoint_key(protocol, address, port)).is_some()
     }
 
+    /// The ways to the reals, by slot.
+    #[inline]
+    pub fn ways(&self) -> &[Way] {
+        &self.ways
+    }
+
     /// The way to the real in a slot.
     #[inline]
     pub fn way(&self, real_slot: u32) -> Option<&Way> {

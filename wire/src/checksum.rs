@@ -107,6 +107,13 @@ impl Delta {
         self.replace_u32(old.to_bits(), new.to_bits())
     }
 
+    /// Both changes.
+    #[inline]
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0.wrapping_add(other.0))
+    }
+
     /// The checksum after the replacements. For UDP: a `checksum` of 0 means none and must not be passed in; send
     /// [`udp_field`] of the result.
     #[inline]

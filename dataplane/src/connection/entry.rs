@@ -1,54 +1,28 @@
 //! One connection: a cache line that its owner writes and others may read at any time.
 
+mod bonds;
+
+use super::identity::{Endpoint, Identity};
 use super::key;
-use super::shared::Position;
 use link::message::{ConnectionRow, ConnectionState};
 use link::model::{ForwardMethod, Protocol};
 use rte_rs::HashKey;
-use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering, fence};
-
-/// An address and port in host byte order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Endpoint {
-    /// IPv4 address.
-    pub address: u32,
-    /// TCP or UDP port.
-    pub port: u16,
-}
-
-impl From<SocketAddrV4> for Endpoint {
-    fn from(address: SocketAddrV4) -> Self {
-        Self { address: address.ip().to_bits(), port: address.port() }
-    }
-}
-
-impl From<Endpoint> for SocketAddrV4 {
-    fn from(endpoint: Endpoint) -> Self {
-        Self::new(Ipv4Addr::from_bits(endpoint.address), endpoint.port)
-    }
-}
 
 /// Milliseconds by which the clock of a worker may be ahead of one that was read before.
 const CLOCKS_APART: u32 = 60_000;
 
-/// What is fixed for a connection's life.
+/// What is told apart for every packet, in one word: protocol, method, state and flags, each a byte. So that a packet's
+/// connection is known to be of the usual kind by one comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// TCP or UDP.
-    pub protocol: Protocol,
-    /// How packets reach the real.
-    pub method: ForwardMethod,
-    /// The client's end.
-    pub client: Endpoint,
-    /// The service's end.
-    pub service: Endpoint,
-    /// The real's end.
-    pub real: Endpoint,
-    /// The real's slot.
-    pub real_slot: u32,
-    /// The slot's generation when the connection was made: tells a reused slot from the real that was meant.
-    pub real_generation: u32,
+pub(crate) struct Kind(u32);
+
+/// Where the bytes of a [`Kind`] begin, in bits.
+mod byte {
+    pub(super) const PROTOCOL: u32 = 0;
+    pub(super) const METHOD: u32 = 8;
+    pub(super) const STATE: u32 = 16;
+    pub(super) const FLAGS: u32 = 24;
 }
 
 /// Bits of an entry's flags.
@@ -59,6 +33,26 @@ mod flag {
     pub(super) const CONTROLLED: u8 = 2;
 }
 
+impl Kind {
+    /// Flags that make no difference to packets.
+    const WITHOUT: u32 = !((flag::CONTROLLED as u32) << byte::FLAGS);
+
+    /// Of a connection that no helper looks at.
+    #[inline(always)]
+    pub(crate) const fn new(protocol: Protocol, method: ForwardMethod, state: ConnectionState) -> Self {
+        let method = (method as u32) << byte::METHOD;
+        Self((protocol.number() as u32) << byte::PROTOCOL | method | (state as u32) << byte::STATE)
+    }
+
+    const fn byte(self, place: u32) -> u8 {
+        (self.0 >> place) as u8
+    }
+
+    const fn with(self, place: u32, value: u8) -> Self {
+        Self(self.0 & !(0xff << place) | (value as u32) << place)
+    }
+}
+
 /// A slab entry. Only the owning worker writes; `sequence` is odd while an entry is free or being filled, so that a
 /// reader on another core can tell a whole entry from a torn one. All accesses are plain loads and stores (relaxed).
 #[derive(Debug)]
@@ -66,6 +60,8 @@ mod flag {
 pub struct Connection {
     sequence: AtomicU32,
     last_seen: AtomicU32,
+    /// A [`Kind`].
+    kind: AtomicU32,
     /// Network byte order, as the other addresses and ports.
     client_address: AtomicU32,
     service_address: AtomicU32,
@@ -73,10 +69,6 @@ pub struct Connection {
     client_port: AtomicU16,
     service_port: AtomicU16,
     real_port: AtomicU16,
-    protocol: AtomicU8,
-    method: AtomicU8,
-    state: AtomicU8,
-    flags: AtomicU8,
     /// Packets from the client, up to 255.
     in_packets: AtomicU8,
     /// Milliseconds that it may idle, as of its last packet.
@@ -89,7 +81,7 @@ pub struct Connection {
     displaced: AtomicU32,
     /// The place among control connections (see `expected`), plus one; 0 = none. By the flags its own or its control's.
     helper: AtomicU32,
-    /// The place of its template, plus one; 0 = none. [`OWES`] is set until the template was assured.
+    /// The place of its template, plus one; 0 = none. The highest bit is set until the template was assured.
     template: AtomicU32,
 }
 
@@ -104,9 +96,6 @@ fn endpoint(address: &AtomicU32, port: &AtomicU16) -> Endpoint {
     }
 }
 
-/// In [`Connection::template`]: the connection has yet to assure its template.
-const OWES: u32 = 1 << 31;
-
 const _: () = assert!(size_of::<Connection>() == 64, "one cache line");
 
 impl Connection {
@@ -115,16 +104,13 @@ impl Connection {
         Self {
             sequence: AtomicU32::new(1),
             last_seen: AtomicU32::new(0),
+            kind: AtomicU32::new(0),
             client_address: AtomicU32::new(0),
             service_address: AtomicU32::new(0),
             real_address: AtomicU32::new(0),
             client_port: AtomicU16::new(0),
             service_port: AtomicU16::new(0),
             real_port: AtomicU16::new(0),
-            protocol: AtomicU8::new(0),
-            method: AtomicU8::new(0),
-            state: AtomicU8::new(0),
-            flags: AtomicU8::new(0),
             in_packets: AtomicU8::new(0),
             timeout: AtomicU32::new(0),
             real_slot: AtomicU32::new(0),
@@ -146,16 +132,13 @@ impl Connection {
         self.client_port.store(identity.client.port.to_be(), Ordering::Relaxed);
         self.service_port.store(identity.service.port.to_be(), Ordering::Relaxed);
         self.real_port.store(identity.real.port.to_be(), Ordering::Relaxed);
-        self.protocol.store(identity.protocol.number(), Ordering::Relaxed);
-        self.method.store(identity.method as u8, Ordering::Relaxed);
-        self.state.store(state as u8, Ordering::Relaxed);
+        self.set_kind(Kind::new(identity.protocol, identity.method, state));
         self.in_packets.store(1, Ordering::Relaxed);
         self.timeout.store(timeout, Ordering::Relaxed);
         self.real_slot.store(identity.real_slot, Ordering::Relaxed);
         self.real_generation.store(identity.real_generation, Ordering::Relaxed);
         self.reply_way_version.store(0, Ordering::Relaxed);
         self.displaced.store(0, Ordering::Relaxed);
-        self.flags.store(0, Ordering::Relaxed);
         self.helper.store(0, Ordering::Relaxed);
         self.template.store(0, Ordering::Relaxed);
         let sequence = self.sequence.load(Ordering::Relaxed);
@@ -193,13 +176,13 @@ impl Connection {
     /// TCP or UDP.
     #[inline]
     pub fn protocol(&self) -> Protocol {
-        if self.protocol.load(Ordering::Relaxed) == Protocol::Tcp.number() { Protocol::Tcp } else { Protocol::Udp }
+        if self.kind().byte(byte::PROTOCOL) == Protocol::Tcp.number() { Protocol::Tcp } else { Protocol::Udp }
     }
 
     /// How packets reach the real.
     #[inline]
     pub fn method(&self) -> ForwardMethod {
-        match self.method.load(Ordering::Relaxed) {
+        match self.kind().byte(byte::METHOD) {
             0 => ForwardMethod::Nat,
             1 => ForwardMethod::Tunnel,
             _ => ForwardMethod::Direct,
@@ -236,39 +219,61 @@ impl Connection {
         self.real_generation.load(Ordering::Relaxed)
     }
 
+    #[inline(always)]
+    fn kind(&self) -> Kind {
+        Kind(self.kind.load(Ordering::Relaxed))
+    }
+
+    /// Owner only.
+    #[inline(always)]
+    fn set_kind(&self, kind: Kind) {
+        self.kind.store(kind.0, Ordering::Relaxed);
+    }
+
     /// Whether it is live and packets with this key are its own, in that direction. Exact for the owner, a snapshot for
     /// others.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn has_key(&self, key: &HashKey, outbound: bool) -> bool {
-        let (source, destination) = key::endpoints(key);
-        let (client, other) = if outbound { (destination, source) } else { (source, destination) };
+        let kind = self.kind();
         // Only NAT sees packets of reals.
-        let (end, method) =
-            if outbound { (self.real(), self.method.load(Ordering::Relaxed)) } else { (self.service(), NAT) };
-        let protocol = key::protocol(key) ^ self.protocol.load(Ordering::Relaxed);
-        let ports = (client.port ^ self.client().port) | (other.port ^ end.port);
-        let addresses = (client.address ^ self.client().address) | (other.address ^ end.address);
-        let rest = u32::from(protocol) | u32::from(ports) | u32::from(method ^ NAT);
-        (addresses | rest | self.sequence.load(Ordering::Relaxed) & 1) == 0
+        let is_seen = !outbound || kind.byte(byte::METHOD) == NAT;
+        let has_ends = if outbound { self.has_ends::<true>(key) } else { self.has_ends::<false>(key) };
+        has_ends && is_seen && kind.byte(byte::PROTOCOL) == key::protocol(key)
+    }
+
+    /// Whether it is live and packets between the ends of this key are its own, as far as those tell, in that direction.
+    #[inline(always)]
+    pub(crate) fn has_ends<const OUTBOUND: bool>(&self, key: &HashKey) -> bool {
+        let (source, destination, source_port, destination_port) = if OUTBOUND {
+            (&self.real_address, &self.client_address, &self.real_port, &self.client_port)
+        } else {
+            (&self.client_address, &self.service_address, &self.client_port, &self.service_port)
+        };
+        let [a, b, c, d, e, f, g, h, i, j, k, l, ..] = key.0;
+        let addresses = (u32::from_ne_bytes([a, b, c, d]) ^ source.load(Ordering::Relaxed))
+            | (u32::from_ne_bytes([e, f, g, h]) ^ destination.load(Ordering::Relaxed));
+        let ports = (u16::from_ne_bytes([i, j]) ^ source_port.load(Ordering::Relaxed))
+            | (u16::from_ne_bytes([k, l]) ^ destination_port.load(Ordering::Relaxed));
+        addresses | u32::from(ports) | self.sequence.load(Ordering::Relaxed) & 1 == 0
+    }
+
+    /// Whether it is of this kind, and may idle for `timeout` milliseconds.
+    #[inline(always)]
+    pub(crate) fn rests_as(&self, kind: Kind, timeout: u32) -> bool {
+        self.kind().0 & Kind::WITHOUT == kind.0 && self.timeout() == timeout
     }
 
     /// Its state.
     #[inline]
     pub fn state(&self) -> ConnectionState {
-        let number = usize::from(self.state.load(Ordering::Relaxed));
+        let number = usize::from(self.kind().byte(byte::STATE));
         ConnectionState::ALL.get(number).copied().unwrap_or(ConnectionState::None)
-    }
-
-    /// Whether it is in `state`, and may idle for `timeout` milliseconds.
-    #[inline]
-    pub(crate) fn rests_in(&self, state: ConnectionState, timeout: u32) -> bool {
-        self.state.load(Ordering::Relaxed) == state as u8 && self.timeout() == timeout
     }
 
     /// Owner only.
     #[inline]
     pub(super) fn set_state(&self, state: ConnectionState) {
-        self.state.store(state as u8, Ordering::Relaxed);
+        self.set_kind(self.kind().with(byte::STATE, state as u8));
     }
 
     /// Owner only: one more packet of the client.
@@ -318,78 +323,6 @@ impl Connection {
     #[inline]
     pub(super) fn set_timeout(&self, timeout: u32) {
         self.timeout.store(timeout, Ordering::Relaxed);
-    }
-
-    /// Owner only: the slab index of the connection whose replies this one took over.
-    pub(super) fn displaced(&self) -> Option<u32> {
-        self.displaced.load(Ordering::Relaxed).checked_sub(1)
-    }
-
-    /// Owner only.
-    pub(super) fn set_displaced(&self, index: u32) {
-        self.displaced.store(index.wrapping_add(1), Ordering::Relaxed);
-    }
-
-    /// Whether a helper looks at its packets.
-    #[inline]
-    pub fn is_helped(&self) -> bool {
-        self.flags.load(Ordering::Relaxed) & flag::HELPED != 0
-    }
-
-    /// Owner only: a helper looks at its packets from now on, or no more.
-    pub(crate) fn set_helped(&self, helped: bool) {
-        let others = self.flags.load(Ordering::Relaxed) & !flag::HELPED;
-        self.flags.store(others | if helped { flag::HELPED } else { 0 }, Ordering::Relaxed);
-    }
-
-    /// Of a connection that is helped: the place of its state, once it has one.
-    pub(crate) fn helper_state(&self) -> Option<u32> {
-        self.helper.load(Ordering::Relaxed).checked_sub(1).filter(|_| self.is_helped())
-    }
-
-    /// Owner only.
-    pub(crate) fn set_helper_state(&self, place: u32) {
-        self.helper.store(place.wrapping_add(1), Ordering::Relaxed);
-    }
-
-    /// The place of the control connection that announced this one.
-    pub fn control(&self) -> Option<u32> {
-        let controlled = self.flags.load(Ordering::Relaxed) & flag::CONTROLLED != 0;
-        self.helper.load(Ordering::Relaxed).checked_sub(1).filter(|_| controlled)
-    }
-
-    /// Owner only: a helper announced it.
-    pub(crate) fn set_control(&self, place: u32) {
-        self.flags.store(self.flags.load(Ordering::Relaxed) | flag::CONTROLLED, Ordering::Relaxed);
-        self.helper.store(place.wrapping_add(1), Ordering::Relaxed);
-    }
-
-    /// Whether it belongs to another one or to a template: it is not replaced by a new connection from the same port.
-    #[inline]
-    pub fn is_controlled(&self) -> bool {
-        self.control().is_some() || self.template().is_some()
-    }
-
-    /// The place of its template, if it has one.
-    #[inline]
-    pub fn template(&self) -> Option<Position> {
-        (self.template.load(Ordering::Relaxed) & !OWES).checked_sub(1)
-    }
-
-    /// Whether it has a template that it has not assured yet.
-    #[inline]
-    pub fn owes_assurance(&self) -> bool {
-        self.template.load(Ordering::Relaxed) & OWES != 0
-    }
-
-    /// Owner only: it has the template at this place.
-    pub(super) fn set_template(&self, place: Position) {
-        self.template.store((place + 1) | OWES, Ordering::Relaxed);
-    }
-
-    /// Owner only: its template is assured.
-    pub(super) fn set_assured(&self) {
-        self.template.store(self.template.load(Ordering::Relaxed) & !OWES, Ordering::Relaxed);
     }
 
     /// The way of replies that was found under this version of the next-hop table, if it is still that one.

@@ -8,7 +8,7 @@
 //! not end it (it is armed again for a minute), as in the reference.
 
 use super::Accounts;
-use super::entry::{Endpoint, Identity};
+use super::identity::{Endpoint, Identity};
 use super::shared::{Change, Key, Refused, SharedTable, Value};
 use crate::clock::Milliseconds;
 use link::message::{ConnectionRow, ConnectionState};

@@ -38,6 +38,13 @@ pub(super) struct Index {
     mask: u64,
 }
 
+/// The buckets at hand: where they are is not looked for again by each look-up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Buckets<'a> {
+    buckets: &'a [Bucket],
+    index: &'a Index,
+}
+
 /// No bucket in reach has a free slot.
 #[derive(Debug)]
 pub(super) struct Full;
@@ -72,6 +79,31 @@ const fn tag(hash: u64) -> u64 {
     hash & !0xffff_ffff | 1 << 32
 }
 
+impl Buckets<'_> {
+    #[inline(always)]
+    fn own(&self, hash: u64) -> Option<&Bucket> {
+        // Their number is a power of two, so this is the index's mask.
+        self.buckets.get(hash as usize & self.buckets.len().checked_sub(1)?)
+    }
+
+    /// Asks for the line in which an entry with this hash is; it comes while other work goes on.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, hash: u64) {
+        if let Some(bucket) = self.own(hash) {
+            rte_rs::prefetch(bucket);
+        }
+    }
+
+    /// The number (see [`Found::from_value`]) of the entry that a key with this hash very likely belongs to: its tag is
+    /// right. The entry is sure.
+    #[inline(always)]
+    pub(crate) fn candidate(&self, hash: u64) -> Option<u32> {
+        let own = self.own(hash)?;
+        let found = own.find(tag(hash));
+        if found.is_none() && own.is_passed() { self.index.candidate_behind(hash) } else { found }
+    }
+}
+
 impl Index {
     /// For so many keys.
     pub(super) fn new(keys: u64) -> Self {
@@ -89,20 +121,10 @@ impl Index {
         (0..REACH.min(self.mask + 1)).filter_map(move |behind| self.bucket(hash, behind))
     }
 
-    /// Asks for the line in which an entry with this hash is; it comes while other work goes on.
+    /// For many look-ups, one after the other.
     #[inline(always)]
-    pub(super) fn prefetch(&self, hash: u64) {
-        if let Some(bucket) = self.bucket(hash, 0) {
-            rte_rs::prefetch(bucket);
-        }
-    }
-
-    /// The number of an entry that is very likely the one: its tag is right.
-    #[inline(always)]
-    pub(super) fn candidate(&self, hash: u64) -> Option<u32> {
-        let own = self.bucket(hash, 0)?;
-        let found = own.find(tag(hash));
-        if found.is_none() && own.is_passed() { self.candidate_behind(hash) } else { found }
+    pub(super) fn buckets(&self) -> Buckets<'_> {
+        Buckets { buckets: &self.buckets, index: self }
     }
 
     #[cold]

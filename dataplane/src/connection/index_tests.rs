@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use std::collections::HashMap;
 
 fn candidate(index: &Index, hash: u64) -> Option<Found> {
-    index.candidate(hash).map(|number| Found::from_value(number.into()))
+    index.buckets().candidate(hash).map(|number| Found::from_value(number.into()))
 }
 
 fn found(index: u32, outbound: bool) -> Found {

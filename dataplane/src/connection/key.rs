@@ -5,7 +5,7 @@
 //! ```
 //! A NAT connection has two keys, one for each direction as packets arrive: client to service, real to client.
 
-use super::entry::{Endpoint, Identity};
+use super::identity::{Endpoint, Identity};
 use link::model::{ForwardMethod, Protocol};
 use rte_rs::HashKey;
 

@@ -5,7 +5,8 @@
 //! the client has sent is what the real expects next; what it acknowledged is what it expects itself. So the client's
 //! half, which every method sees, tells both.
 
-use super::entry::{Connection, Identity};
+use super::entry::Connection;
+use super::identity::Identity;
 use std::collections::VecDeque;
 
 /// Connections that may wait for their RSTs at once.

@@ -3,11 +3,13 @@
 //! The worker is the only writer. Other cores read the slab ([`Connection::row`]) and find entries ([`ConnectionReader`]).
 
 use super::accounts::Accounts;
-use super::entry::{Connection, Identity};
+use super::entry::Connection;
 use super::eviction::Eviction;
-use super::index::Index;
+use super::identity::Identity;
+use super::index::{Buckets, Index};
 use super::positions::{Close, Lapsed, Positions};
 use super::shared::Position;
+use super::store::{Counted, Store, find};
 use super::template::Templates;
 use super::timer::{TICK_MS, Wheel};
 use crate::clock::Milliseconds;
@@ -49,34 +51,12 @@ const HELD_AGAIN: u32 = 60_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableFull;
 
-/// A connection that was removed, and still counts: its real's slot, its last state.
-#[derive(Debug)]
-pub(crate) struct Counted {
-    slot: u32,
-    state: ConnectionState,
-}
-
 /// See the module.
 pub struct ConnectionTable {
     store: Store,
     wheel: Wheel,
     pub(super) eviction: Eviction,
     positions: Positions,
-}
-
-/// All but the timers, so that a timer that fires may change it.
-struct Store {
-    hasher: Hasher,
-    index: Index,
-    slab: Slab,
-    free: Vec<u32>,
-    accounts: Accounts,
-    released: u64,
-    helpers: Helpers,
-    /// Of what the connections of persistent services follow; none: no such service has a place for them.
-    templates: Option<Arc<Templates>>,
-    /// As of the last expiry.
-    now: Milliseconds,
 }
 
 /// Finds connections from any thread, without a lock.
@@ -94,28 +74,11 @@ impl ConnectionReader {
     }
 }
 
-/// The connection with this key.
-fn find(index: &Index, slab: &[Connection], hash: u64, key: &HashKey) -> Option<Found> {
-    index.find(hash, |found| slab.get(found.index as usize).is_some_and(|entry| entry.has_key(key, found.outbound)))
-}
-
 impl ConnectionTable {
     /// A table for `capacity` connections, at most 2^31; more are cut off.
     pub fn new(capacity: u32, accounts: Accounts, now: Milliseconds) -> Self {
         let capacity = capacity.min(1 << 31);
-        let slab: Slab = Arc::new(rte_rs::huge::slice(capacity as usize, |_| Connection::free()));
-        let store = Store {
-            hasher: Hasher::new(),
-            // Two keys a NAT connection.
-            index: Index::new(u64::from(capacity) * 2),
-            slab,
-            free: (0..capacity).rev().collect(),
-            accounts,
-            released: 0,
-            helpers: Helpers::none(),
-            templates: None,
-            now,
-        };
+        let store = Store::new(capacity, accounts, now);
         let (eviction, positions) = (Eviction::default(), Positions::new(capacity));
         Self { store, wheel: Wheel::new(capacity, now), eviction, positions }
     }
@@ -195,17 +158,10 @@ impl ConnectionTable {
         self.store.hasher
     }
 
-    /// Asks for the line where a connection with this hash is to be found; it comes while other work goes on.
+    /// Where connections are found by their hashes: for many look-ups, one after the other.
     #[inline(always)]
-    pub fn prefetch(&self, hash: u64) {
-        self.store.index.prefetch(hash);
-    }
-
-    /// The number (see [`Found::from_value`]) of the connection that a key with this hash very likely belongs to;
-    /// [`Connection::has_key`] is sure.
-    #[inline(always)]
-    pub(crate) fn candidate(&self, hash: u64) -> Option<u32> {
-        self.store.index.candidate(hash)
+    pub(crate) fn buckets(&self) -> Buckets<'_> {
+        self.store.index.buckets()
     }
 
     /// The connection with this key.
@@ -349,9 +305,11 @@ impl ConnectionTable {
                 return Some(now + u64::from(timeout - idle));
             }
             if store.is_held(entry) {
+                // From when its time was up, whenever somebody looks.
+                let due = now - u64::from(idle - timeout);
                 entry.set_timeout(HELD_AGAIN);
-                entry.touch(now);
-                return Some(now + u64::from(HELD_AGAIN));
+                entry.touch(due);
+                return Some(due + u64::from(HELD_AGAIN));
             }
             if entry.state() == ConnectionState::Established && !positions.lapse(index, entry) {
                 return Some(now + TICK_MS);
@@ -359,120 +317,5 @@ impl ConnectionTable {
             store.release(index);
             None
         });
-    }
-}
-
-impl Store {
-    fn insert(
-        &mut self,
-        identity: &Identity,
-        state: ConnectionState,
-        timeout: u32,
-        now: Milliseconds,
-    ) -> Result<u32, TableFull> {
-        let index = *self.free.last().ok_or(TableFull)?;
-        let inbound = identity.inbound_key();
-        self.enter(&inbound, Found { index, outbound: false })?;
-        let mut displaced = None;
-        if let Some(outbound) = identity.outbound_key() {
-            match self.enter(&outbound, Found { index, outbound: true }) {
-                Ok(before) => displaced = before.filter(|found| found.outbound),
-                Err(full) => {
-                    self.remove_key(&inbound, Found { index, outbound: false });
-                    return Err(full);
-                }
-            }
-        }
-        self.free.pop();
-        if let Some(entry) = self.slab.get(index as usize) {
-            entry.fill(identity, state, timeout, now);
-            if let Some(older) = displaced {
-                entry.set_displaced(older.index);
-            }
-        }
-        self.accounts.opened(identity.real_slot, state);
-        Ok(index)
-    }
-
-    /// Whether data connections of this control connection are open or expected.
-    fn is_held(&self, entry: &Connection) -> bool {
-        entry.helper_state().is_some_and(|place| self.helpers.is_held(place))
-    }
-
-    /// Takes an entry out of hash, accounts and slab; not out of the wheel.
-    fn release(&mut self, index: u32) {
-        if let Some(Counted { slot, state }) = self.leave(index) {
-            self.accounts.closed(slot, state);
-        }
-    }
-
-    /// Takes an entry out of hash and slab, not out of accounts and wheel. `None` if it was free already.
-    fn leave(&mut self, index: u32) -> Option<Counted> {
-        let entry = self.slab.get(index as usize).filter(|entry| entry.is_live())?;
-        let identity = entry.identity();
-        let (state, displaced) = (entry.state(), entry.displaced());
-        if let Some(place) = entry.helper_state() {
-            self.helpers.end(place);
-        } else if let Some(control) = entry.control() {
-            self.helpers.release(control);
-        }
-        self.leave_template(entry);
-        entry.vacate();
-        self.remove_key(&identity.inbound_key(), Found { index, outbound: false });
-        if let Some(outbound) = identity.outbound_key()
-            && self.remove_key(&outbound, Found { index, outbound: true })
-        {
-            self.give_back(&outbound, displaced);
-        }
-        self.free.push(index);
-        self.released += 1;
-        Some(Counted { slot: identity.real_slot, state })
-    }
-
-    fn assure(&self, entry: &Connection) {
-        if let (Some(templates), Some(template)) = (&self.templates, entry.template()) {
-            templates.assure(template);
-            entry.set_assured();
-        }
-    }
-
-    /// A connection ends: when its time was up, which may be a while ago, or now.
-    fn leave_template(&self, entry: &Connection) {
-        if let (Some(templates), Some(template)) = (&self.templates, entry.template()) {
-            templates.release(template, self.now.saturating_sub(u64::from(entry.overdue(self.now))));
-        }
-    }
-
-    fn find(&self, hash: u64, key: &HashKey) -> Option<Found> {
-        find(&self.index, &self.slab, hash, key)
-    }
-
-    /// From now on the key leads to `found`; returns what it led to before.
-    fn enter(&mut self, key: &HashKey, found: Found) -> Result<Option<Found>, TableFull> {
-        let hash = self.hasher.hash(key);
-        let before = self.find(hash, key);
-        match before {
-            Some(before) => self.index.replace(hash, before, found),
-            None => self.index.insert(hash, found).map_err(|_| TableFull)?,
-        }
-        Ok(before)
-    }
-
-    /// Removes a key if it still leads here: a newer connection may have taken it over.
-    fn remove_key(&mut self, key: &HashKey, expected: Found) -> bool {
-        self.index.remove(self.hasher.hash(key), expected)
-    }
-
-    /// Replies go to the connection that had them before, if it is still there.
-    fn give_back(&mut self, outbound: &HashKey, displaced: Option<u32>) {
-        let Some(index) = displaced else { return };
-        let is_heir = self
-            .slab
-            .get(index as usize)
-            .is_some_and(|entry| entry.is_live() && entry.identity().outbound_key().as_ref() == Some(outbound));
-        if is_heir {
-            // A place was freed a moment ago.
-            let _ = self.enter(outbound, Found { index, outbound: true });
-        }
     }
 }

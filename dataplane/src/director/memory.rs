@@ -1,19 +1,36 @@
-//! Whether the machine has the memory that the connections take. Linux grants more than there is, and ends the process
-//! when it runs out: better not to start.
+//! Whether the machine has the memory that the tables take. Linux grants more than there is, and ends the process when it
+//! runs out: better not to start. DPDK's own memory, for packets, is not counted: DPDK says itself when it lacks.
 
 use super::StartError;
+use crate::fragment::Reassembly;
+use config::Machine;
 use std::fs;
 
 /// Bytes that a connection takes at most: its state and timer, two keys, a position (conf/sluice.toml says how many each).
 const BYTES_OF_CONNECTION: u64 = 150;
+/// And a template, a slot for a service, a slot for a real, its counters of each worker: as conf/sluice.toml says.
+const BYTES_OF_TEMPLATE: u64 = 300;
+const BYTES_OF_SERVICE: u64 = 64;
+const BYTES_OF_REAL: u64 = 128;
+const BYTES_OF_REAL_COUNTERS: u64 = 64;
 const MEBIBYTE: u64 = 1 << 20;
 
-/// Refuses more connections than there is memory for, as Linux says it. Where Linux says nothing, nothing is refused.
-pub(super) fn check(connections: u32) -> Result<(), StartError> {
+/// Refuses more than there is memory for, as Linux says it. Where Linux says nothing, nothing is refused.
+pub(super) fn check(machine: &Machine) -> Result<(), StartError> {
     match fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text)) {
-        Some(available) => fits(connections, available),
+        Some(available) => fits(machine.dataplane.connections, others(machine), available),
         None => Ok(()),
     }
+}
+
+/// Bytes of all tables but those of connections: templates, slots, and the fragments that each worker holds.
+fn others(machine: &Machine) -> u64 {
+    let dataplane = &machine.dataplane;
+    let workers = dataplane.workers.len() as u64;
+    u64::from(dataplane.templates) * BYTES_OF_TEMPLATE
+        + u64::from(dataplane.max_services) * BYTES_OF_SERVICE
+        + u64::from(dataplane.max_reals) * (BYTES_OF_REAL + workers * BYTES_OF_REAL_COUNTERS)
+        + workers * Reassembly::BYTES
 }
 
 /// Bytes that processes can still get (proc_meminfo(5)).
@@ -23,16 +40,17 @@ fn available(meminfo: &str) -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-fn fits(connections: u32, available: u64) -> Result<(), StartError> {
+fn fits(connections: u32, others: u64, available: u64) -> Result<(), StartError> {
     let needed = u64::from(connections) * BYTES_OF_CONNECTION;
-    if needed <= available {
+    if needed + others <= available {
         return Ok(());
     }
     Err(StartError::Connections {
         connections,
         needed: needed.div_ceil(MEBIBYTE),
+        others: others.div_ceil(MEBIBYTE),
         available: available / MEBIBYTE,
-        most: available / BYTES_OF_CONNECTION,
+        most: available.saturating_sub(others) / BYTES_OF_CONNECTION,
     })
 }
 
@@ -51,12 +69,34 @@ mod tests {
 
     #[test]
     fn more_connections_than_the_memory_holds_are_refused_with_what_it_does_hold() {
-        assert!(fits(6_990_506, 1_048_576_000).is_ok());
-        let refused = fits(90_000_000, 1_048_576_000).expect_err("13.5 GB of 1 GB").to_string();
+        assert!(fits(6_990_506, 0, 1_048_576_000).is_ok());
+        let refused = fits(90_000_000, 0, 1_048_576_000).expect_err("13.5 GB of 1 GB").to_string();
         assert_eq!(
             refused,
-            "connections = 90000000 take about 12875 MiB of memory, and 1000 MiB are available; lower connections in \
-             sluice.toml (at most 6990506 now), or end what else takes memory"
+            "connections = 90000000 take about 12875 MiB of memory, the other tables 0 MiB, and 1000 MiB are available; \
+             lower connections in sluice.toml (at most 6990506 now), or templates, or end what else takes memory"
         );
+    }
+
+    #[test]
+    fn the_other_tables_take_memory_too() {
+        let others = 500 << 20;
+        assert!(fits(3_495_253, others, 1_048_576_000).is_ok());
+        let refused = fits(3_495_254, others, 1_048_576_000).expect_err("a connection too many").to_string();
+        assert!(refused.contains("the other tables 500 MiB") && refused.contains("at most 3495253 now"), "{refused}");
+        let refused = fits(1, 2_000 << 20, 1_048_576_000).expect_err("not even the others").to_string();
+        assert!(refused.contains("at most 0 now"), "{refused}");
+    }
+
+    #[test]
+    fn what_the_configuration_asks_for_is_counted_by_its_numbers() {
+        let machine = |dataplane: &str| {
+            let text =
+                format!("[dataplane]\nworkers = [1]\n{dataplane}\n[[port]]\nname = \"a\"\ndevice = \"net_null0\"\n");
+            others(&Machine::parse(&text, "sluice.toml").expect("a machine"))
+        };
+        let plain = machine("templates = 1_000\nmax_services = 100\nmax_reals = 100");
+        assert_eq!(plain, 1_000 * 300 + 100 * 64 + 100 * (128 + 64) + Reassembly::BYTES);
+        assert_eq!(machine("templates = 2_000\nmax_services = 100\nmax_reals = 100") - plain, 1_000 * 300);
     }
 }

@@ -52,15 +52,17 @@ pub enum StartError {
     /// Memory of DPDK: pools, rings.
     #[error("{0}; lower mbufs in sluice.toml, or give more memory (hugepages, or -m with --no-huge)")]
     Memory(#[from] rte_rs::Error),
-    /// Ordinary memory, for the connections.
+    /// Ordinary memory, for the tables.
     #[error(
-        "connections = {connections} take about {needed} MiB of memory, and {available} MiB are available; lower connections in sluice.toml (at most {most} now), or end what else takes memory"
+        "connections = {connections} take about {needed} MiB of memory, the other tables {others} MiB, and {available} MiB are available; lower connections in sluice.toml (at most {most} now), or templates, or end what else takes memory"
     )]
     Connections {
         /// As sluice.toml says.
         connections: u32,
         /// MiB that they take.
         needed: u64,
+        /// MiB that all other tables take.
+        others: u64,
         /// MiB that there are.
         available: u64,
         /// Connections that fit.
@@ -87,24 +89,15 @@ pub enum StartError {
 pub fn start(machine: &Machine) -> Result<Director, StartError> {
     refuse_second(&machine.control.link)?;
     let dataplane = &machine.dataplane;
-    memory::check(dataplane.connections)?;
+    memory::check(machine)?;
     let lcores = &dataplane.workers;
     let workers = lcores.len() as u16;
-    let eal = Eal::start(&EalOptions {
-        program: "sluice-dataplane".to_owned(),
-        main_lcore: u32::from(dataplane.main_lcore),
-        workers: lcores.iter().copied().map(u32::from).collect(),
-        arguments: setup::eal_arguments(machine),
-    })?;
+    let eal = start_eal(machine)?;
     let (mut ports, pool) = bring_ports_up(machine)?;
     let real: Vec<PortReality> = ports.iter().map(|port| port.real.clone()).collect();
     let layout = setup::layout(machine, workers);
     let link = DataplaneLink::create(&machine.control.link, &layout, &setup::port_descriptions(machine, &real))?;
-    let mut publisher = Publisher::new(setup::port_interfaces(machine, &real), link.directory(), workers);
-    publisher
-        .apply_next_hops(0, &setup::static_next_hops(machine))
-        .map_err(|(reason, _)| StartError::NextHops(reason))?;
-
+    let publisher = first_tables(machine, &real, &link)?;
     let clock = TscClock::start();
     let pools = Pools { frames: pool.clone(), large: setup::large_pool(workers)? };
     let wiring = Wiring::make(machine, &mut ports, &pool, &link)?;
@@ -147,6 +140,26 @@ pub fn start(machine: &Machine) -> Result<Director, StartError> {
         stop,
         idle_wakes: 0,
     })
+}
+
+fn start_eal(machine: &Machine) -> Result<&'static Eal, StartError> {
+    let dataplane = &machine.dataplane;
+    let options = EalOptions {
+        program: "sluice-dataplane".to_owned(),
+        main_lcore: u32::from(dataplane.main_lcore),
+        workers: dataplane.workers.iter().copied().map(u32::from).collect(),
+        arguments: setup::eal_arguments(machine),
+    };
+    Ok(Eal::start(&options)?)
+}
+
+/// No services yet, and the next hops that sluice.toml has.
+fn first_tables(machine: &Machine, real: &[PortReality], link: &DataplaneLink) -> Result<Publisher, StartError> {
+    let workers = machine.dataplane.workers.len() as u16;
+    let mut publisher = Publisher::new(setup::port_interfaces(machine, real), link.directory(), workers);
+    let made = publisher.apply_next_hops(0, &setup::static_next_hops(machine));
+    made.map_err(|(reason, _)| StartError::NextHops(reason))?;
+    Ok(publisher)
 }
 
 fn launch(

@@ -10,8 +10,8 @@ pub const OVERHEAD: u16 = 20;
 /// The outer header to one real, made once; each packet fills in what it decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OuterHeader {
-    source: Ipv4Addr,
-    destination: Ipv4Addr,
+    /// Source and destination.
+    addresses: [u8; 8],
     /// Of the words that no packet changes: version, protocol, addresses.
     sum: u32,
     /// The flags that are copied from the inner packet.
@@ -22,9 +22,9 @@ impl OuterHeader {
     /// The header from the director's `source` address to a real.
     pub fn new(source: impl Into<Ipv4Addr>, destination: impl Into<Ipv4Addr>) -> Self {
         let (source, destination) = (source.into(), destination.into());
+        let ([a, b, c, d], [e, f, g, h]) = (source.octets(), destination.octets());
         Self {
-            source,
-            destination,
+            addresses: [a, b, c, d, e, f, g, h],
             sum: 0x4500 + checksum::pseudo_header(source, destination, protocol::IPIP, 0),
             copied: DONT_FRAGMENT,
         }
@@ -41,14 +41,22 @@ impl OuterHeader {
         self.copied != 0
     }
 
-    /// Writes the header for `inner`, an IPv4 packet after its TTL was decremented.
+    /// Writes the header for `inner`, an IPv4 packet after its TTL was decremented. See [`OuterHeader::before`].
+    #[inline]
+    pub fn write(&self, out: &mut [u8; OVERHEAD as usize], inner: &[u8], identification: u16) {
+        if let Some([inner @ .., _, _, _, _, _, _, _, _]) = inner.first_chunk::<20>() {
+            *out = self.before(inner, identification);
+        }
+    }
+
+    /// The header for a packet of which these are the first bytes, after its TTL was decremented.
     ///
     /// As the reference: TTL and DF are the inner ones. DSCP too; ECN by the full-functionality rule of RFC 3168 section
     /// 9.1.1 (inner CE becomes ECT(0), the rest is copied). `identification` tells the packets of a tunnel apart while
     /// they may be fragmented; with DF it is not sent (0). The inner packet is at most 65,515 bytes long.
-    #[inline]
-    pub fn write(&self, out: &mut [u8; OVERHEAD as usize], inner: &[u8], identification: u16) {
-        let Some(&[_, tos, len0, len1, _, _, flags0, _, ttl, ..]) = inner.first_chunk::<20>() else { return };
+    #[inline(always)]
+    pub fn before(&self, inner: &[u8; 12], identification: u16) -> [u8; OVERHEAD as usize] {
+        let [_, tos, len0, len1, _, _, flags0, _, ttl, ..] = *inner;
         let tos = tos & !(tos & (tos >> 1) & 1);
         let total_len = u16::from_be_bytes([len0, len1]).saturating_add(OVERHEAD);
         let flags = u16::from_be_bytes([flags0, 0]) & self.copied;
@@ -56,34 +64,20 @@ impl OuterHeader {
         let varying = [u16::from(tos), total_len, identification, flags, u16::from_be_bytes([ttl, 0])];
         let sum = varying.into_iter().fold(self.sum, |sum, word| sum + u32::from(word));
 
-        let [len0, len1] = total_len.to_be_bytes();
-        let [id0, id1] = identification.to_be_bytes();
-        let [flags0, flags1] = flags.to_be_bytes();
-        let [check0, check1] = checksum::of_sum(sum).to_be_bytes();
-        let [s0, s1, s2, s3] = self.source.octets();
-        let [d0, d1, d2, d3] = self.destination.octets();
-        *out = [
-            0x45,
-            tos,
-            len0,
-            len1,
-            id0,
-            id1,
-            flags0,
-            flags1,
-            ttl,
-            protocol::IPIP,
-            check0,
-            check1,
-            s0,
-            s1,
-            s2,
-            s3,
-            d0,
-            d1,
-            d2,
-            d3,
-        ];
+        let word = |value: u16, bits: u32| u64::from(value) << bits;
+        let first = word(0x4500 | u16::from(tos), 48) | word(total_len, 32) | word(identification, 16) | word(flags, 0);
+        let lifetime = u16::from_be_bytes([ttl, protocol::IPIP]);
+        let second = word(lifetime, 16) | word(checksum::of_sum(sum), 0);
+        let ([a, b, c, d, e, f, g, h], [_, _, _, _, i, j, k, l]) = (first.to_be_bytes(), second.to_be_bytes());
+        let [m, n, o, p, q, r, s, t] = self.addresses;
+        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t]
+    }
+
+    /// Whether the packet with these first bytes may be fragmented within the tunnel, and so shows its identification.
+    #[inline(always)]
+    pub fn is_fragmentable(&self, inner: &[u8; 12]) -> bool {
+        let [_, _, _, _, _, _, flags, ..] = *inner;
+        u16::from_be_bytes([flags, 0]) & self.copied == 0
     }
 }
 

@@ -64,6 +64,9 @@ impl Default for Reassembly {
 }
 
 impl Reassembly {
+    /// What it takes of memory, about.
+    pub const BYTES: u64 = (SETS * size_of::<Set>()) as u64;
+
     /// Fragments that are kept now.
     #[inline]
     pub fn fragments(&self) -> u64 {

@@ -13,13 +13,13 @@ use crate::steer::Steering;
 use crate::tables::Tables;
 use link::DropReason;
 use rte_rs::{Burst, HashKey, Mbuf};
+use std::ops::Range;
 
 const CAPACITY: usize = Burst::CAPACITY;
 
 /// What the stages say about the frames of one burst, by position. A mask has a bit for each position.
 pub(super) struct Batch {
-    /// Those of `is_plain` only.
-    pub(super) plain: [Plain; CAPACITY],
+    pub(super) packets: [Packet; CAPACITY],
     is_plain: u32,
     /// Those that may go the quick way, see [`is_quick`].
     pub(super) quick: u32,
@@ -27,31 +27,44 @@ pub(super) struct Batch {
     parsed: [Parsed; CAPACITY],
     /// TCP and UDP packets that stay here. Only they have keys and hashes.
     flows: u32,
-    pub(super) keys: [HashKey; CAPACITY],
-    hashes: [u64; CAPACITY],
     pub(super) origin: Origin,
-    /// Those for which the look-up had a candidate, each with its number.
+    /// Those for which the look-up had a candidate.
     pub(super) found: u32,
-    pub(super) candidates: [u32; CAPACITY],
     /// A connection was made or removed within this burst: another one may have taken the packets of a candidate over.
     pub(super) stale: bool,
     pub(super) verdicts: [Verdict; CAPACITY],
     pub(super) dropped: Burst,
 }
 
+/// What the stages note of one packet, in one place: half a cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(32))]
+pub(super) struct Packet {
+    /// Flows only, as the hash.
+    pub(super) key: HashKey,
+    hash: u64,
+    /// Those of `is_plain` only.
+    pub(super) plain: Plain,
+    /// The number of the connection that it very likely belongs to; those of `found` only.
+    pub(super) candidate: u32,
+}
+
+const _: () = assert!(size_of::<Packet>() == 32);
+
+impl Packet {
+    const NONE: Self = Self { key: HashKey([0; 16]), hash: 0, plain: Plain::NONE, candidate: 0 };
+}
+
 impl Default for Batch {
     fn default() -> Self {
         Self {
-            plain: [Plain::NONE; CAPACITY],
+            packets: [Packet::NONE; CAPACITY],
             is_plain: 0,
             quick: 0,
             parsed: [Parsed::NotBalanced; CAPACITY],
             flows: 0,
-            keys: [HashKey([0; 16]); CAPACITY],
-            hashes: [0; CAPACITY],
             origin: Origin::Worker,
             found: 0,
-            candidates: [0; CAPACITY],
             stale: false,
             verdicts: [Verdict::Kernel; CAPACITY],
             dropped: Burst::new(),
@@ -89,13 +102,14 @@ impl Batch {
         let bytes = match origin {
             Origin::Port(port) => {
                 let mac = mac(port);
-                self.parse_plain(burst, connections, |mbuf| {
+                self.parse_plain(burst, |mbuf| {
                     mbuf.set_port(port);
                     mac
                 })
             }
-            Origin::Worker => self.parse_plain(burst, connections, |mbuf| mac(mbuf.port())),
+            Origin::Worker => self.parse_plain(burst, |mbuf| mac(mbuf.port())),
         };
+        self.hash(burst.len(), connections);
         self.flows = self.is_plain;
         if self.is_plain != first(burst.len()) {
             self.parse_others(burst, ports, connections);
@@ -105,6 +119,7 @@ impl Batch {
             self.steer(&steering);
         }
         self.origin = origin;
+        self.found = 0;
         self.stale = false;
         bytes
     }
@@ -112,48 +127,51 @@ impl Batch {
     /// The plain frames; `mac` is that of the port which a frame came in on. As the other stages of a burst a function of
     /// its own: what it needs stays in registers.
     #[inline(never)]
-    fn parse_plain(
-        &mut self,
-        burst: &mut Burst,
-        connections: &ConnectionTable,
-        mac: impl Fn(&mut Mbuf) -> OwnMac,
-    ) -> usize {
-        let (hasher, mut bytes, mut is_plain, mut quick) = (connections.hasher(), 0, 0u32, 0u32);
-        let places = self.keys.iter_mut().zip(&mut self.hashes).zip(&mut self.plain);
-        for ((position, mbuf), ((key, hash), plain)) in burst.iter_mut().enumerate().zip(places) {
+    fn parse_plain(&mut self, burst: &mut Burst, mac: impl Fn(&mut Mbuf) -> OwnMac) -> usize {
+        let (mut bytes, mut is_plain, mut quick) = (0, 0u32, 0u32);
+        for ((position, mbuf), packet) in burst.iter_mut().enumerate().zip(&mut self.packets) {
             bytes += mbuf.len();
             let mac = mac(mbuf);
             if !mbuf.is_contiguous() {
                 continue;
             }
-            let Some((known, time_to_live)) = plain::parse(mbuf.data(), mac, key) else { continue };
-            end_at(mbuf, known.length);
-            *plain = known;
-            *hash = hasher.hash(key);
-            connections.prefetch(*hash);
+            let Some((plain, time_to_live)) = plain::parse(mbuf.data(), mac, &mut packet.key) else { continue };
+            end_at(mbuf, plain.length);
+            packet.plain = plain;
             is_plain |= 1 << position;
-            quick |= u32::from(is_quick(known, time_to_live)) << position;
+            quick |= u32::from(is_quick(plain, time_to_live)) << position;
         }
         (self.is_plain, self.quick) = (is_plain, quick);
         bytes
     }
 
+    /// The hashes of the plain frames' keys; the buckets are asked for. Places of other frames have keys from before: it
+    /// does no harm to ask for their buckets too.
+    #[inline(never)]
+    fn hash(&mut self, count: usize, connections: &ConnectionTable) {
+        let (hasher, buckets) = (connections.hasher(), connections.buckets());
+        for packet in self.packets.iter_mut().take(count) {
+            packet.hash = hasher.hash(&packet.key);
+            buckets.prefetch(packet.hash);
+        }
+    }
+
     /// All other frames.
     #[cold]
     fn parse_others(&mut self, burst: &mut Burst, ports: &[PortFacts], connections: &ConnectionTable) {
-        let places = self.keys.iter_mut().zip(&mut self.hashes).zip(&mut self.parsed);
-        for ((position, mbuf), ((key, hash), parsed)) in burst.iter_mut().enumerate().zip(places) {
+        let places = self.packets.iter_mut().zip(&mut self.parsed);
+        for ((position, mbuf), (packet, parsed)) in burst.iter_mut().enumerate().zip(places) {
             if self.is_plain >> position & 1 == 1 {
                 continue;
             }
             *parsed = match ports.get(usize::from(mbuf.port())) {
-                Some(facts) if mbuf.is_contiguous() => parse(mbuf.data(), &facts.mac, key),
+                Some(facts) if mbuf.is_contiguous() => parse(mbuf.data(), &facts.mac, &mut packet.key),
                 None if mbuf.port() & WHOLE != 0 => Parsed::Whole,
                 _ => Parsed::Refused(DropReason::FrameMalformed),
             };
             if let Parsed::Flow(flow) = parsed {
                 end_at(mbuf, flow.length);
-                *hash = connections.hasher().hash(key);
+                packet.hash = connections.hasher().hash(&packet.key);
                 self.flows |= 1 << position;
             }
         }
@@ -163,8 +181,10 @@ impl Batch {
     #[inline(never)]
     fn steer(&mut self, steering: &Steering<'_>) {
         for position in positions(self.flows) {
-            let (Some(key), Some(parsed)) = (self.keys.get(position), self.parsed.get_mut(position)) else { continue };
-            let (source, destination) = endpoints(key);
+            let (Some(packet), Some(parsed)) = (self.packets.get(position), self.parsed.get_mut(position)) else {
+                continue;
+            };
+            let (source, destination) = endpoints(&packet.key);
             if let Some(worker) = steering.elsewhere(source, destination) {
                 *parsed = Parsed::Elsewhere { worker };
                 let others = !(1 << position);
@@ -175,23 +195,25 @@ impl Batch {
         }
     }
 
-    /// Looks all flows up, and asks for the cache lines of their connections.
+    /// Looks the flows at some places up, and asks for the cache lines of their connections.
     #[inline(never)]
-    pub(super) fn look_up(&mut self, count: usize, connections: &ConnectionTable) {
-        let (entries, mut found) = (connections.entries(), 0);
-        let places = self.hashes.iter().zip(&mut self.candidates).take(count);
-        for (position, (hash, place)) in places.enumerate() {
-            if self.flows >> position & 1 == 1
-                && let Some(candidate) = connections.candidate(*hash)
-            {
-                if let Some(entry) = entries.get(Found::from_value(candidate.into()).index as usize) {
-                    rte_rs::prefetch(entry);
-                }
-                *place = candidate;
-                found |= 1 << position;
+    pub(super) fn look_up(&mut self, places: Range<usize>, connections: &ConnectionTable) {
+        let (entries, buckets) = (connections.entries(), connections.buckets());
+        let here = self.flows & first(places.end) & !first(places.start);
+        let (mut left, mut found) = (here, 0);
+        while left != 0 {
+            let place = left.trailing_zeros() as usize % CAPACITY;
+            let this = left & left.wrapping_neg();
+            left ^= this;
+            let Some(packet) = self.packets.get_mut(place) else { continue };
+            let Some(candidate) = buckets.candidate(packet.hash) else { continue };
+            if let Some(entry) = entries.get(Found::from_value(candidate.into()).index as usize) {
+                rte_rs::prefetch(entry);
             }
+            packet.candidate = candidate;
+            found |= this;
         }
-        self.found = found;
+        self.found = self.found & !here | found;
     }
 
     /// What the frame at `position` is.
@@ -200,12 +222,13 @@ impl Batch {
         if self.is_plain >> (position % CAPACITY) & 1 == 0 {
             return self.parsed.get(position).copied();
         }
-        Some(Parsed::Flow(self.plain.get(position)?.flow(self.keys.get(position)?)))
+        let packet = self.packets.get(position)?;
+        Some(Parsed::Flow(packet.plain.flow(&packet.key)))
     }
 
     /// The key of the flow at `position`.
     pub(super) fn key(&self, position: usize) -> Option<&HashKey> {
-        self.keys.get(position)
+        self.packets.get(position).map(|packet| &packet.key)
     }
 }
 

@@ -5,6 +5,7 @@ use super::parse::{Flow, Parsed};
 use super::{Output, Pipeline, Stage, Stopwatch, Verdict};
 use crate::connection::Found;
 use link::DropReason;
+use rte_rs::burst::Drain;
 use rte_rs::{Burst, Mbuf};
 use wire::ipv4;
 
@@ -17,6 +18,15 @@ pub enum Origin {
     Worker,
 }
 
+/// Packets of a burst that are looked up, and carried, together: while the entries of some are on their way, work goes on
+/// with others. Who asks for the waits sees one stage after the other.
+const fn group<S: Stopwatch>() -> usize {
+    if S::WAITS { Burst::CAPACITY } else { 8 }
+}
+
+/// Groups that are looked up before the first one is carried.
+const GROUPS_AHEAD: usize = 2;
+
 impl Pipeline {
     /// Takes every frame of `burst` to its end. The frames are in the order in which they came; those of one flow leave
     /// in that order.
@@ -25,27 +35,52 @@ impl Pipeline {
     }
 
     /// [`Pipeline::process`], with somebody told when each stage ends.
-    pub fn process_timed<O: Output>(
+    pub fn process_timed<O: Output, S: Stopwatch>(
         &mut self,
         burst: &mut Burst,
         origin: Origin,
         out: &mut O,
-        stopwatch: &mut impl Stopwatch,
+        stopwatch: &mut S,
     ) {
         burst.prefetch();
+        let count = burst.len();
         let bytes = self.batch.parse(burst, origin, &self.settings, &self.tables, &self.connections);
-        self.counters.received(origin, burst.len(), bytes);
+        self.counters.received(origin, count, bytes);
         stopwatch.lap(Stage::Parse);
-        self.batch.look_up(burst.len(), &self.connections);
-        stopwatch.lap(Stage::LookUp);
-        self.time_waits(burst.len(), stopwatch);
-        let (mut frames, mut position) = (burst.drain(), 0);
-        while let Some(mbuf) = self.carry_quickly(&mut frames, &mut position, out) {
-            self.carry_fully(position, mbuf, out);
-            position += 1;
+        let (mut looked_up, mut position) = (0, 0);
+        while looked_up < count.min(GROUPS_AHEAD * group::<S>()) {
+            looked_up = self.look_up_group(looked_up, count, stopwatch);
+        }
+        self.time_waits(count, stopwatch);
+        let mut frames = burst.drain();
+        while position < count {
+            let end = (position + group::<S>()).min(count);
+            self.carry_group(&mut frames, &mut position, end, out);
+            stopwatch.lap(Stage::Forward);
+            if looked_up < count {
+                looked_up = self.look_up_group(looked_up, count, stopwatch);
+            }
         }
         self.batch.dropped.clear();
-        stopwatch.lap(Stage::Forward);
+    }
+
+    #[inline(always)]
+    fn look_up_group<S: Stopwatch>(&mut self, from: usize, count: usize, stopwatch: &mut S) -> usize {
+        let end = (from + group::<S>()).min(count);
+        self.batch.look_up(from..end, &self.connections);
+        stopwatch.lap(Stage::LookUp);
+        end
+    }
+
+    /// Takes the frames from `position` up to `end` to their ends.
+    #[inline(always)]
+    fn carry_group<O: Output>(&mut self, frames: &mut Drain<'_>, position: &mut usize, end: usize, out: &mut O) {
+        while *position < end
+            && let Some(mbuf) = self.carry_quickly(frames, position, end, out)
+        {
+            self.carry_fully(*position, mbuf, out);
+            *position += 1;
+        }
     }
 
     /// What became of the frame at `position` of the last burst.

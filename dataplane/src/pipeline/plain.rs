@@ -92,14 +92,14 @@ pub(super) fn parse(frame: &[u8], mac: OwnMac, key: &mut HashKey) -> Option<(Pla
     Some((Plain { length, tcp_flags, protocol }, second as u8))
 }
 
-/// Whether the words of a header (RFC 791 section 3.1) add up to all ones, in whatever byte order (RFC 1071 section 2).
+/// Whether the words of a header (RFC 791 section 3.1) add up to all ones, in whatever byte order (RFC 1071 section 2):
+/// whether their sum, of which one at least is not zero, is a multiple of all ones.
 #[inline(always)]
 fn sums_up(first: u64, second: u64, third: u32) -> bool {
-    let half = |words: u64| (words & 0xffff_ffff) + (words >> 32);
-    let sum = half(first) + half(second) + u64::from(third);
-    // Twice both halves stand in the upper one with the carry of the lower: the end-around carry.
-    let sum = (sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32;
-    sum.wrapping_add(sum.rotate_left(16)) >> 16 == 0xffff
+    // A carry out of 64 bits is worth one, as one out of 16 is.
+    let (sum, carry) = first.overflowing_add(second);
+    let (sum, again) = sum.overflowing_add(u64::from(third) + u64::from(carry));
+    (sum + u64::from(again)) % 0xffff == 0
 }
 
 #[inline(always)]

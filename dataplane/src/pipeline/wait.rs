@@ -18,14 +18,14 @@ impl Pipeline {
 
     #[inline(never)]
     fn look_up_again(&mut self, count: usize) {
-        self.batch.look_up(count, &self.connections);
+        self.batch.look_up(0..count, &self.connections);
     }
 
     #[inline(never)]
     fn touch_connections(&self, count: usize) {
-        for (position, number) in self.batch.candidates.iter().enumerate().take(count) {
+        for (position, packet) in self.batch.packets.iter().enumerate().take(count) {
             if self.batch.found >> position & 1 == 1 {
-                let entry = self.connections.connection(Found::from_value((*number).into()).index);
+                let entry = self.connections.connection(Found::from_value(packet.candidate.into()).index);
                 black_box(entry.map(|entry| entry.is_live()));
             }
         }

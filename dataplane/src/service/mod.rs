@@ -4,18 +4,21 @@
 //! a packet is looked up in, by key and by slot; [`Cursors`] is one worker's round-robin state; [`directory`] shows
 //! the slots to control.
 
+mod build;
 mod cursors;
 pub mod directory;
+mod entries;
 pub(crate) mod index;
 mod slots;
 mod table;
 mod timeouts;
 
 pub use cursors::Cursors;
+pub use entries::{RealEntry, ServiceEntry};
 pub use slots::{
     Assignment, RECLAIM_AFTER_MS, RECLAIM_IN_NEED_AFTER_MS, Real, RealChange, RealState, ServiceRow, Slots,
 };
-pub use table::{RealEntry, ServiceEntry, ServiceTable};
+pub use table::ServiceTable;
 
 #[cfg(test)]
 mod tests;

@@ -1,111 +1,19 @@
 //! The table that packets are looked up in.
 
-use super::Cursors;
+use super::build::Built;
+use super::entries::{RealEntry, ServiceEntry, real_entries};
 use super::index::{AddressSet, KeyIndex};
-use super::slots::{Assignment, RealState, Slots};
+use super::slots::{Assignment, Slots};
 use super::timeouts::TimeoutSets;
-use crate::connection::Endpoint;
-use crate::scheduler::{Candidate, Change, Choice, Cursor, Load, Member, Newcomer, Scheduler, Start};
+use crate::scheduler::{Candidate, Change, Cursor};
 use link::message::ConnectionState;
-use link::model::{
-    self, ForwardMethod, Group, Helper, Phase, Protocol, ServiceEndpoint, ServiceKey, ServiceOptions, Settings,
-    Timeouts,
-};
+use link::model::{self, Group, Helper, Phase, Protocol, ServiceEndpoint, ServiceKey, Settings, Timeouts};
 use std::collections::{HashMap, HashSet};
 
 /// Where FTP's data connections may go to, besides unprivileged ports.
 const FTP_DATA: u16 = 20;
 /// The first port that a process without privileges may listen on.
 const UNPRIVILEGED: u16 = 1024;
-
-/// A real, as the path of a packet needs it. Half a cache line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(align(32))]
-pub struct RealEntry {
-    /// Its address, host byte order.
-    pub address: u32,
-    /// 0 = quiesced.
-    pub weight: u32,
-    /// Its weight, or the last one before it was quiesced.
-    pub lasting_weight: u32,
-    /// Which owner of the slot it is.
-    pub generation: u32,
-    /// The slot of its service.
-    pub service: u32,
-    /// The timeouts of its service, see [`ServiceTable::timeout_ms`].
-    pub timeouts: u32,
-    /// Its port, host byte order.
-    pub port: u16,
-    /// How packets reach it.
-    pub method: ForwardMethod,
-    /// In the table. If not, packets of its connections are not forwarded.
-    pub available: bool,
-    /// Whether its connections are on their way out.
-    pub phase: Phase,
-}
-
-const _: () = assert!(size_of::<RealEntry>() == 32);
-
-impl RealEntry {
-    const FREE: Self = Self {
-        address: 0,
-        weight: 0,
-        lasting_weight: 0,
-        generation: 0,
-        service: u32::MAX,
-        timeouts: 0,
-        port: 0,
-        method: ForwardMethod::Direct,
-        available: false,
-        phase: Phase::Serving,
-    };
-}
-
-/// A service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServiceEntry {
-    /// Protocol, VIP and port; or a group.
-    pub key: ServiceKey,
-    /// What it does.
-    pub options: ServiceOptions,
-    /// Its slot.
-    pub slot: u32,
-    /// The generation of the table in which its scheduler or its reals last changed.
-    pub revision: u64,
-    /// Where its round robin begins.
-    pub start: Start,
-    /// Chooses among the candidates.
-    pub scheduler: Scheduler,
-    /// Its live reals, newest first.
-    pub candidates: Box<[Candidate]>,
-}
-
-impl ServiceEntry {
-    /// Whether it is the service of a group.
-    #[inline]
-    pub const fn is_of_group(&self) -> bool {
-        matches!(self.key, ServiceKey::Group(_))
-    }
-
-    /// The slot of the real that a new connection gets now; `None` if there is none for it.
-    #[inline]
-    pub fn pick(&self, cursors: &mut Cursors, newcomer: &Newcomer, load: &impl Load) -> Option<u32> {
-        let (cursor, memory) = cursors.of_mut(self.slot)?;
-        let index = self.scheduler.pick(cursor, memory, &self.choice(newcomer, load))?;
-        self.candidates.get(index).map(|candidate| candidate.slot)
-    }
-
-    /// What [`ServiceEntry::pick`] would give, changing nothing.
-    pub fn peek(&self, cursors: &Cursors, newcomer: &Newcomer, load: &impl Load) -> Option<u32> {
-        let (cursor, memory) = cursors.of(self.slot)?;
-        let index = self.scheduler.peek(cursor, memory, &self.choice(newcomer, load))?;
-        self.candidates.get(index).map(|candidate| candidate.slot)
-    }
-
-    fn choice<'a, L: Load>(&'a self, newcomer: &Newcomer, load: &'a L) -> Choice<'a, L> {
-        Choice { service: self.slot, start: self.start, candidates: &self.candidates, load, newcomer: *newcomer }
-    }
-}
 
 /// A version of the table.
 #[derive(Debug)]
@@ -304,7 +212,7 @@ impl ServiceTable {
     }
 
     /// The real in a slot is in the table, as one of this service.
-    fn has(&self, service: u32, real: u32) -> bool {
+    pub(super) fn has(&self, service: u32, real: u32) -> bool {
         self.reals.get(real as usize).is_some_and(|real| real.available && real.service == service)
     }
 
@@ -337,54 +245,6 @@ impl ServiceTable {
     }
 }
 
-/// What the entries of a new table are made from.
-struct Built<'a> {
-    generation: u64,
-    settings: &'a Settings,
-    /// Slots of reals that are new or changed.
-    edited: &'a HashSet<u32>,
-    reals: &'a [RealEntry],
-    previous: &'a ServiceTable,
-}
-
-impl Built<'_> {
-    /// The entry of a service; what has not changed since the previous table is taken over.
-    fn entry(&self, service: &model::Service, slot: u32, candidates: Box<[Candidate]>) -> ServiceEntry {
-        let (key, options) = (service.key, service.options);
-        let is_same = |before: &&ServiceEntry| {
-            let is_edited = |candidate: &Candidate| self.edited.contains(&candidate.slot);
-            before.key == key && before.candidates == candidates && !candidates.iter().any(is_edited)
-        };
-        let same = self.previous.service(slot).filter(is_same);
-        let members = || candidates.iter().filter_map(|candidate| self.reals.get(candidate.slot as usize)).map(member);
-        let before = same.map(|before| &before.scheduler);
-        let scheduler = Scheduler::new(&options, self.settings, &candidates, members, before);
-        let same = same.filter(|before| before.scheduler.kind() == scheduler.kind());
-        let revision = same.map_or(self.generation, |before| before.revision);
-        let mut entry = ServiceEntry { key, options, slot, revision, start: Start::default(), scheduler, candidates };
-        entry.start = start_of(&entry, self.previous, self.reals);
-        entry
-    }
-}
-
-/// Where the round robin of a service in a new table begins, after that of the `previous` one; `reals` are the new ones.
-fn start_of(entry: &ServiceEntry, previous: &ServiceTable, reals: &[RealEntry]) -> Start {
-    let Some(before) = previous.service(entry.slot).filter(|before| before.key == entry.key) else {
-        return entry.scheduler.first_start(&entry.candidates);
-    };
-    if before.scheduler.kind() != entry.scheduler.kind() {
-        return entry.scheduler.start_after_another();
-    }
-    if before.revision == entry.revision {
-        return before.start;
-    }
-    let is_there =
-        |real: u32| reals.get(real as usize).is_some_and(|real| real.available && real.service == entry.slot);
-    let (old, new) = (&before.candidates[..], &entry.candidates[..]);
-    let change = Change { old, new, was_there: |real| previous.has(entry.slot, real), is_there };
-    entry.scheduler.carry_start_over(before.start, &change)
-}
-
 fn endpoint_key(endpoint: &ServiceEndpoint) -> u64 {
     index_key(endpoint.protocol, endpoint.address.ip().to_bits(), endpoint.address.port())
 }
@@ -400,28 +260,4 @@ fn endpoints(services: &[Option<ServiceEntry>], groups: &[Group]) -> Vec<(Servic
     let members = live().flat_map(|entry| of_group(entry).iter().map(|endpoint| (*endpoint, entry.slot)));
     let own = live().filter_map(|entry| Some((entry.key.endpoint()?, entry.slot)));
     members.chain(own).collect()
-}
-
-fn member(real: &RealEntry) -> Member {
-    Member { endpoint: Endpoint { address: real.address, port: real.port }, lasting_weight: real.lasting_weight }
-}
-
-fn real_entries(slots: &Slots) -> Vec<RealEntry> {
-    let mut entries = Vec::new();
-    for (slot, real) in slots.reals() {
-        entries.resize(slot as usize, RealEntry::FREE);
-        entries.push(RealEntry {
-            address: real.server.address.ip().to_bits(),
-            weight: real.server.weight,
-            lasting_weight: real.lasting_weight,
-            generation: real.generation,
-            service: real.service,
-            timeouts: 0,
-            port: real.server.address.port(),
-            method: real.server.method,
-            available: real.state == RealState::Live,
-            phase: real.server.phase,
-        });
-    }
-    entries
 }
