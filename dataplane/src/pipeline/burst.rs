@@ -56,12 +56,13 @@ impl Pipeline {
         while position < count {
             let end = (position + group::<S>()).min(count);
             self.carry_group(&mut frames, &mut position, end, out);
-            stopwatch.lap(Stage::Forward);
             if looked_up < count {
+                stopwatch.lap(Stage::Forward);
                 looked_up = self.look_up_group(looked_up, count, stopwatch);
             }
         }
         self.batch.dropped.clear();
+        stopwatch.lap(Stage::Forward);
     }
 
     #[inline(always)]

@@ -1,12 +1,13 @@
 //! The stages of a burst, for those who time them.
 
-/// A part of a burst's way that all its packets take before the next begins.
+/// A part of a burst's way. All its packets are parsed before the first is looked up; then the other two take turns, some
+/// packets each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Stage {
     /// Frames are validated, owners and keys found.
     Parse,
-    /// The table of connections is asked for all keys at once.
+    /// The table of connections is asked for many keys at once.
     LookUp,
     /// Packet by packet: state, counters, rewriting, and into the burst of the way out.
     Forward,
@@ -43,7 +44,7 @@ pub trait Stopwatch {
     /// A wait has just ended; the first one began with the lap of the look-up.
     fn wait(&mut self, _wait: Wait) {}
 
-    /// `stage` has just ended; the first one of a burst began with the call of `process_timed`.
+    /// `stage` has just ended, for all packets or for some; the first one of a burst began with the call of `process_timed`.
     fn lap(&mut self, stage: Stage);
 }
 
