@@ -5,9 +5,9 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 purpose=${1:-test}
-build_packages=(ca-certificates gcc libc6-dev make pkg-config libdpdk-dev dpdk libclang-dev)
+build_packages=(ca-certificates gcc libc6-dev make pkg-config libdpdk-dev dpdk libclang-dev libpcap-dev)
 network_packages=(iproute2 procps curl nginx-light)
-test_packages=(socat iputils-ping vsftpd lftp prometheus valgrind chromium chromium-driver bird2 keepalived systemd)
+test_packages=(socat iputils-ping vsftpd lftp prometheus valgrind chromium chromium-driver bird2 keepalived systemd tshark)
 bench_packages=(dpdk-dev librsvg2-bin fonts-dejavu-core)
 deb_packages=(lintian debootstrap)
 image_packages=(buildah debootstrap binutils)

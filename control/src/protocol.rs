@@ -8,11 +8,13 @@
 //!
 //! Requests on one connection are answered in order.
 
+mod capture;
 mod history;
 mod lvs;
 mod reply;
 mod request;
 
+pub use capture::*;
 pub use history::*;
 pub(crate) use lvs::key as service_key;
 pub use lvs::*;

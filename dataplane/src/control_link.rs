@@ -1,6 +1,7 @@
 //! The dataplane's side of the link, on the main lcore: takes transactions into force, answers questions, in small
 //! steps. Nothing that control does, or that stands in the shared memory, reaches the workers but whole, valid tables.
 
+use crate::capture::Desk;
 use crate::connection::{Expected, Templates};
 use crate::explain::{Explained, WorkerView, explain, with_choice};
 use crate::publisher::Publisher;
@@ -84,6 +85,7 @@ pub struct ControlLink {
     jobs: VecDeque<Job>,
     wished: HashMap<NeighborWish, u64>,
     sweeper: Sweeper,
+    captures: Desk,
 }
 
 struct Settling {
@@ -141,6 +143,7 @@ impl ControlLink {
             jobs,
             wished,
             sweeper: Sweeper::default(),
+            captures: Desk::default(),
         }
     }
 
@@ -168,6 +171,7 @@ impl ControlLink {
     pub fn keep_house(&mut self, now: u64) {
         self.publisher.reclaim(now);
         self.wished.retain(|_, at| now.saturating_sub(*at) < WISH_INTERVAL);
+        self.captures.keep_house(&self.outside.mailboxes, &self.link, now);
         self.link.status().beat();
     }
 
@@ -190,6 +194,7 @@ impl ControlLink {
             Request::Hello { pid } => {
                 log::info!("control attached, pid {pid}");
                 self.jobs.clear();
+                self.captures.stop(&self.outside.mailboxes);
                 let status = self.link.status().report();
                 JobKind::Say(Reply::Welcome {
                     services_generation: status.services_generation,
@@ -207,6 +212,15 @@ impl ControlLink {
                         JobKind::Explain { so_far, service, flow, asked: false }
                     }
                 }
+            }
+            Request::CaptureFilter(part) => return self.captures.add(&part),
+            Request::CaptureStart(options) => {
+                let refused = self.captures.start(&options, &self.outside.mailboxes, &self.link, now);
+                JobKind::Say(Reply::Capturing { refused })
+            }
+            Request::CaptureStop => {
+                self.captures.stop(&self.outside.mailboxes);
+                JobKind::Say(Reply::End { count: 0 })
             }
             _ => return,
         };

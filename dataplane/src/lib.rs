@@ -8,6 +8,7 @@
 )]
 
 pub mod arp;
+pub mod capture;
 pub mod clock;
 pub mod connection;
 pub mod control_link;

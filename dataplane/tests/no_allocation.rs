@@ -5,6 +5,9 @@
 #[path = "pipeline/rig.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod rig;
+#[path = "pipeline/shown.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod shown;
 #[path = "pipeline/traffic.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod traffic;
@@ -13,9 +16,11 @@ mod traffic;
 mod workers;
 
 use allocation_counter::AllocationInfo;
+use link::capture::{CaptureOptions, Program};
 use rig::{LAN, Rig, WAN, mbuf};
 use rte_rs::{Burst, Mempool};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+use shown::{ALL, Shown};
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
@@ -148,6 +153,43 @@ fn packet_path_neither_allocates_nor_calls_the_system() {
     }
     let expired: u64 = workers.rig.pipelines.iter_mut().map(|worker| worker.connections().take_released()).sum();
     assert!(expired > 5_000, "expired: {expired}");
+}
+
+/// So it is while packets are shown: to a reader that is in time at first, and then to none.
+#[test]
+fn showing_packets_neither_allocates_nor_calls_the_system() {
+    let pool = rig::start(8191);
+    let mut workers = Workers::new(Rig::new(rig::machine(2, 2_000)), &pool, Rings::default());
+    let mut shown = Shown::new(2);
+    assert_eq!(shown.start(&CaptureOptions { snaplen: 128, ..ALL }, &Program::everything(), 0), None);
+    workers.captures = std::mem::take(&mut shown.captures);
+    let every_kind = traffic::all(&[1000, 1001, 1002, 1003]);
+    let mut sources = [Source::new(WAN, every_kind.clone(), None), Source::new(LAN, every_kind, None)];
+    let done = Arc::new(AtomicBool::new(false));
+    let is_done = Arc::clone(&done);
+    let reader = std::thread::spawn(move || {
+        let mut packets = [0, 0];
+        while !is_done.load(Ordering::Acquire) {
+            for (worker, count) in packets.iter_mut().enumerate().filter(|(_, count)| **count < 50_000) {
+                *count += shown.packets(worker, ALL.ticket).len();
+            }
+        }
+        let totals: Vec<_> = shown.readers.iter().map(|reader| reader.totals()).collect();
+        (packets, totals)
+    });
+    let (mut workers, allocated): (Workers, AllocationInfo) = without_system_calls(move || {
+        let allocated = allocation_counter::measure(|| run(&mut workers, &mut sources, &pool));
+        std::mem::forget((sources, pool));
+        (workers, allocated)
+    });
+    done.store(true, Ordering::Release);
+    let (packets, totals) = reader.join().expect("the reader");
+    workers.settle();
+    workers.assert_conserved();
+    assert_eq!((allocated.count_total, allocated.bytes_total), (0, 0), "{totals:?}");
+    for (packets, totals) in packets.into_iter().zip(totals) {
+        assert!(packets > 1_000 && totals.missed > 1_000, "{packets} shown, {totals:?}");
+    }
 }
 
 /// That a system call does not go unseen: a process like this one, which makes one, dies of it.

@@ -4,8 +4,12 @@ use std::fs;
 use std::path::Path;
 
 /// What a worker runs once it polls.
-const PACKET_PATH: [&str; 14] = [
+const PACKET_PATH: [&str; 18] = [
     "arp.rs",
+    "capture/filter.rs",
+    "capture/mod.rs",
+    "capture/request.rs",
+    "capture/tap.rs",
     "connection",
     "counters.rs",
     "forward",

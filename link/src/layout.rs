@@ -1,6 +1,7 @@
 //! Where everything lies in the region. The header says how many of each thing there are; the rest follows from that,
 //! so both sides compute the offsets and a reader refuses a header that says otherwise.
 
+use crate::capture;
 use crate::counters::{PerfCounters, PortCounters, RealCounters, WorkerCounters};
 use crate::directory::{DirectoryHead, RealSlot, ServiceSlot};
 use crate::drop_reason::DropReason;
@@ -82,7 +83,7 @@ pub(crate) struct Sections {
     pub(crate) header: Section,
     pub(crate) ports: Section,
     pub(crate) status: Section,
-    /// [`crate::region::ControlWords`], then the request slots.
+    /// [`crate::region::ControlWords`], then the request slots, then the heads of the capture rings.
     pub(crate) control: Section,
     /// [`crate::region::DataplaneWords`], then the reply slots.
     pub(crate) dataplane: Section,
@@ -97,6 +98,8 @@ pub(crate) struct Sections {
     pub(crate) port_counters: Section,
     /// By worker, then by real slot.
     pub(crate) real_counters: Section,
+    /// See [`crate::capture`].
+    pub(crate) capture: Section,
 }
 
 /// Who writes worker and port counters: the workers and, last, the main lcore, which serves the kernel interfaces.
@@ -113,13 +116,15 @@ pub(crate) const fn real_stride(reals: usize) -> usize {
 /// Bytes before the slots in the two sections with a ring.
 pub(crate) const RING_SLOTS_OFFSET: usize = 4 * size_of::<Index>();
 
+/// Bytes of the two sections with a ring; in the one of control, the heads of the capture rings follow.
+pub(crate) const RING_LENGTH: usize = RING_SLOTS_OFFSET + SLOTS as usize * size_of::<Slot>();
+
 impl Sections {
     /// The sections of a region of this layout, and the size of the file.
     pub(crate) fn of(layout: &Layout) -> (Self, u64) {
         let (workers, ports) = (usize::from(layout.workers), usize::from(layout.ports));
         let writers = writers(layout.workers);
         let (services, reals) = (layout.services as usize, layout.reals as usize);
-        let ring = RING_SLOTS_OFFSET + SLOTS as usize * size_of::<Slot>();
         let mut end = 0u64;
         let mut next = |length: usize| {
             let section = Section { offset: end, length: length as u64 };
@@ -130,14 +135,15 @@ impl Sections {
             header: next(size_of::<Header>()),
             ports: next(ports * size_of::<PortRow>()),
             status: next(size_of::<Status>()),
-            control: next(ring),
-            dataplane: next(ring),
+            control: next(RING_LENGTH + workers * size_of::<Index>()),
+            dataplane: next(RING_LENGTH),
             services: next(size_of::<DirectoryHead>() + services * size_of::<ServiceSlot>()),
             reals: next(reals * size_of::<RealSlot>()),
             worker_counters: next(writers * size_of::<WorkerCounters>()),
             perf_counters: next(workers * size_of::<PerfCounters>()),
             port_counters: next(writers * ports * size_of::<PortCounters>()),
             real_counters: next(workers * real_stride(reals) * size_of::<RealCounters>()),
+            capture: next(capture::section_length(workers)),
         };
         (sections, end)
     }
@@ -164,7 +170,7 @@ pub(crate) struct Header {
     pub(crate) sections: Sections,
 }
 
-const _: () = assert!(size_of::<Header>() == 64 + 176);
+const _: () = assert!(size_of::<Header>() == 64 + 192);
 
 impl Header {
     /// The header of a new region.

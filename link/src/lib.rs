@@ -12,7 +12,7 @@
 //!
 //! - **Header** at offset 0: `magic` u64 ("SLUICELK"), `abi` u32, `pid` u32, `total` u64 (bytes of the file), `started`
 //!   u64 (Unix time, nanoseconds), `instance` u64 (random), `workers` u16, `ports` u16, `services` u32, `reals` u32,
-//!   `ring_slots` u32, `drop_reasons` u32, reserved u32, then ten sections (`offset` u64, `length` u64) in the order of
+//!   `ring_slots` u32, `drop_reasons` u32, reserved u32, then twelve sections (`offset` u64, `length` u64) in the order of
 //!   the table in [`region`]. The first 16 bytes are the same in every version.
 //! - **Sections** begin at multiples of 64 KiB and follow from the counts; see [`region`] for what each holds and who
 //!   writes it. Control can write one of them.
@@ -40,6 +40,7 @@
 //! none comes: garbage of a control before it may have swallowed the first); then it asks and pushes tables
 //! ([`transaction`]). The dataplane goes on with the last valid table whatever becomes of control.
 
+pub mod capture;
 pub mod counters;
 pub mod directory;
 pub mod drop_reason;

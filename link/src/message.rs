@@ -8,6 +8,7 @@ mod connections;
 
 pub use connections::{ConnectionRow, ConnectionState, Template};
 
+use crate::capture::{CaptureOptions, CaptureRefusal, Instruction, Program};
 use crate::drop_reason::DropReason;
 use crate::model::{
     ForwardMethod, MacAddress, Neighbor, Protocol, RealServer, Route, ServiceEndpoint, ServiceKey, ServiceOptions,
@@ -84,6 +85,37 @@ pub enum Request {
     Flush(ConnectionFilter),
     /// What would happen to a packet of this flow now: [`Reply::Explanation`].
     Explain(Flow),
+    /// Instructions of the filter of a [`Request::CaptureStart`] that follows.
+    CaptureFilter(FilterPart),
+    /// Shows packets, in the place of what was shown before: [`Reply::Capturing`].
+    CaptureStart(CaptureOptions),
+    /// Shows no more: [`Reply::End`].
+    CaptureStop,
+}
+
+/// Some instructions of a filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilterPart {
+    /// The place of the first, from 0; at 0 a new filter begins.
+    pub first: u16,
+    /// How many, 1 to [`FilterPart::MOST`].
+    pub count: u8,
+    /// They, and nothing behind them.
+    pub instructions: [Instruction; Self::MOST],
+}
+
+impl FilterPart {
+    /// Instructions of one request.
+    pub const MOST: usize = 6;
+
+    /// The parts of a filter, in order.
+    pub fn of(program: &Program) -> impl Iterator<Item = Self> {
+        let parts = program.instructions().chunks(Self::MOST);
+        parts.enumerate().map(|(part, chunk)| {
+            let instructions = std::array::from_fn(|place| chunk.get(place).copied().unwrap_or_default());
+            Self { first: (part * Self::MOST) as u16, count: chunk.len() as u8, instructions }
+        })
+    }
 }
 
 /// Which connections; a `None` matches all.
@@ -157,6 +189,11 @@ pub enum Reply {
         port: u16,
         /// Whose.
         address: Ipv4Addr,
+    },
+    /// The answer to `CaptureStart`.
+    Capturing {
+        /// Why it is not done.
+        refused: Option<CaptureRefusal>,
     },
 }
 

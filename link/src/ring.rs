@@ -37,15 +37,23 @@ const _: () = assert!(size_of::<Slot>() == size_of::<Record>());
 
 impl Slot {
     fn store(&self, record: &Record) {
-        let values: [u64; 8] = transmute!(*record);
+        self.put(transmute!(*record));
+    }
+
+    fn load(&self) -> Record {
+        transmute!(self.get())
+    }
+
+    /// Writes its words.
+    pub(crate) fn put(&self, values: [u64; 8]) {
         for (word, value) in self.words.iter().zip(values) {
             word.store(value, Ordering::Relaxed);
         }
     }
 
-    fn load(&self) -> Record {
-        let values: [u64; 8] = std::array::from_fn(|index| self.words[index].load(Ordering::Relaxed));
-        transmute!(values)
+    /// Its words, which a writer may be changing.
+    pub(crate) fn get(&self) -> [u64; 8] {
+        std::array::from_fn(|index| self.words[index].load(Ordering::Relaxed))
     }
 }
 

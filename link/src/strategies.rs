@@ -1,9 +1,13 @@
 //! Random messages and tables for property tests.
 
+use crate::capture::{
+    CaptureOptions, CaptureRefusal, Choice, Decision, Instruction, MAX_INSTRUCTIONS, MAX_SNAPLEN, PacketConnection,
+    PacketVerdict,
+};
 use crate::drop_reason::DropReason;
 use crate::message::{
-    ConnectionFilter, ConnectionRow, ConnectionState, Explanation, Flow, Hop, Outcome, Refusal, Reply, Request, Table,
-    Template,
+    ConnectionFilter, ConnectionRow, ConnectionState, Explanation, FilterPart, Flow, Hop, Outcome, Refusal, Reply,
+    Request, Table, Template,
 };
 use crate::model::{
     ForwardMethod, Group, Helper, MacAddress, Neighbor, Persistence, Phase, Prefix, Protocol, RealServer, Route,
@@ -160,7 +164,69 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
             source,
             destination
         })),
+        filter_part().prop_map(Request::CaptureFilter),
+        capture_options().prop_map(Request::CaptureStart),
+        Just(Request::CaptureStop),
     ]
+}
+
+fn filter_part() -> impl Strategy<Value = FilterPart> {
+    let instruction = any::<(u16, u8, u8, u32)>().prop_map(|(code, jt, jf, k)| Instruction { code, jt, jf, k });
+    (0..MAX_INSTRUCTIONS as u16, vec(instruction, 1..=FilterPart::MOST)).prop_map(|(first, given)| FilterPart {
+        first,
+        count: given.len() as u8,
+        instructions: std::array::from_fn(|place| given.get(place).copied().unwrap_or_default()),
+    })
+}
+
+fn capture_options() -> impl Strategy<Value = CaptureOptions> {
+    let numbers = (1..=u32::MAX, 1..=MAX_INSTRUCTIONS as u16, 1..=MAX_SNAPLEN, any::<u64>(), 1..=3_600_000u32);
+    (numbers, any::<[bool; 4]>(), option::of(any::<u16>())).prop_map(
+        |((ticket, instructions, snaplen, packets, milliseconds), flags, worker)| {
+            let [incoming, outgoing, drops_only, hand_offs] = flags;
+            CaptureOptions {
+                ticket,
+                instructions,
+                snaplen,
+                incoming,
+                outgoing,
+                drops_only,
+                hand_offs,
+                worker,
+                packets,
+                milliseconds,
+            }
+        },
+    )
+}
+
+/// Any decision about a packet.
+pub(crate) fn decision() -> impl Strategy<Value = Decision> {
+    let reason = || select(DropReason::ALL.to_vec());
+    let verdict = prop_oneof![
+        any::<u16>().prop_map(|port| PacketVerdict::Forwarded { port }),
+        (option::of(reason()), any::<u16>()).prop_map(|(reason, port)| PacketVerdict::Answered { reason, port }),
+        Just(PacketVerdict::Kernel),
+        Just(PacketVerdict::Held),
+        any::<u16>().prop_map(|worker| PacketVerdict::HandedOff { worker }),
+        reason().prop_map(PacketVerdict::Dropped),
+    ];
+    let connection = (protocol(), method(), endpoint(), endpoint(), endpoint()).prop_map(
+        |(protocol, method, client, service, real)| PacketConnection { protocol, method, client, service, real },
+    );
+    let state = || option::of((select(ConnectionState::ALL.to_vec()), any::<u32>()));
+    let choice = option::of(select(Choice::ALL.to_vec()));
+    (verdict, any::<bool>(), option::of(0..u32::MAX), option::of(connection), state(), state(), choice).prop_map(
+        |(verdict, outbound, service, connection, before, after, choice)| Decision {
+            verdict,
+            outbound,
+            service,
+            connection,
+            before,
+            after,
+            choice,
+        },
+    )
 }
 
 fn explanation() -> impl Strategy<Value = Explanation> {
@@ -237,6 +303,7 @@ pub(crate) fn reply() -> impl Strategy<Value = Reply> {
         connection().prop_map(Reply::Connection),
         any::<u64>().prop_map(|count| Reply::End { count }),
         explanation().prop_map(Reply::Explanation),
+        option::of(select(CaptureRefusal::ALL.to_vec())).prop_map(|refused| Reply::Capturing { refused }),
         (any::<u16>(), address()).prop_map(|(port, address)| Reply::NeighborWanted { port, address }),
     ]
 }

@@ -1,6 +1,7 @@
 //! The numbers by which enums travel and are kept in shared memory. 0 is never used, so that zeroed memory is not
 //! taken for a value.
 
+use crate::capture::CaptureRefusal;
 use crate::message::{ConnectionState, Refusal, Table, Template};
 use crate::model::{ForwardMethod, Helper, SchedulerKind};
 
@@ -47,6 +48,11 @@ impl WireNumber for Refusal {
 impl WireNumber for Helper {
     const VALUES: &'static [Self] = &Self::ALL;
     const ALLOWED: &'static str = "1 (ftp)";
+}
+
+impl WireNumber for CaptureRefusal {
+    const VALUES: &'static [Self] = &Self::ALL;
+    const ALLOWED: &'static str = "1 to 3";
 }
 
 impl WireNumber for Template {

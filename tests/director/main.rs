@@ -5,6 +5,7 @@
 mod support;
 
 mod app_1;
+mod captures;
 mod card_2_end;
 mod card_2_no_kernel_path;
 mod card_2_ports_that_do_not_start;

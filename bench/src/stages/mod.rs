@@ -1,6 +1,7 @@
 //! The first level of measurement: a worker's pipeline over frames in memory, without any input or output. Real mempools,
 //! hash tables, service tables and counters; what leaves comes in again.
 
+mod captured;
 mod flows;
 mod measure;
 mod memory;
@@ -45,6 +46,9 @@ pub struct StagesArguments {
     /// Leave new connections and the look-up on a miss out.
     #[arg(long)]
     hits_only: bool,
+    /// Also the inbound NAT path while `sluice capture` runs
+    #[arg(long)]
+    captures: bool,
     /// Where to write the figures as JSON; "-" for standard output in place of the table.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -68,6 +72,11 @@ pub fn run(arguments: &StagesArguments) -> Result<(), String> {
         expiry,
         misses: if all { miss::measure_all(&pool, arguments.runs)? } else { Vec::new() },
         reference: if all { reference::measure_all(&arguments.flows, arguments.runs) } else { Vec::new() },
+        captures: if arguments.captures {
+            captured::measure_all(&arguments.flows, &pool, arguments.runs)?
+        } else {
+            Vec::new()
+        },
         bytes_a_connection: memory::bytes_a_connection()?,
     };
     report.print(arguments.json.as_deref())

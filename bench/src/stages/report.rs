@@ -67,6 +67,17 @@ pub struct TableFigures {
     pub cycles: Figure,
 }
 
+/// The inbound NAT path while packets are shown.
+#[derive(Clone, Debug, Serialize)]
+pub struct CaptureFigures {
+    /// Who looks.
+    pub name: &'static str,
+    /// Connections.
+    pub flows: u32,
+    /// For each packet.
+    pub cycles: Figure,
+}
+
 /// Everything.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -84,6 +95,8 @@ pub struct Report {
     pub misses: Vec<TableFigures>,
     /// The same connections found by DPDK's hash table, in bursts.
     pub reference: Vec<TableFigures>,
+    /// Packets that are shown, if that was asked for.
+    pub captures: Vec<CaptureFigures>,
     /// Memory of the tables for one NAT connection, bytes.
     pub bytes_a_connection: f64,
 }
@@ -127,6 +140,10 @@ impl Report {
         for row in self.misses.iter().chain(&self.reference) {
             let Figure { median, least, most } = row.cycles;
             println!("{}: {median:.0} cycles ({least:.0}-{most:.0})", row.name);
+        }
+        for row in &self.captures {
+            let Figure { median, least, most } = row.cycles;
+            println!("capture, {}, {} flows: {median:.0} cycles ({least:.0}-{most:.0})", row.name, row.flows);
         }
         println!("memory of a NAT connection, all tables counted: {:.0} bytes", self.bytes_a_connection);
     }

@@ -4,6 +4,7 @@ mod service;
 
 use self::service::{GroupCommand, RealCommand, ServiceCommand};
 use super::Stop;
+use super::capture::{CaptureOptions, TraceOptions};
 use super::local::LocalCommand;
 use super::top::Top;
 use crate::protocol::{ConnectionFilter, DEFAULT_SOCKET, Failure, MAX_REQUEST, Request, encode_request};
@@ -110,6 +111,10 @@ pub(super) enum Command {
         #[arg(value_parser = endpoint)]
         destination: SocketAddrV4,
     },
+    /// Packets as the workers see them, before and after, with what became of them
+    Capture(CaptureOptions),
+    /// The next packets of a flow, both ways, with every decision about them
+    Trace(TraceOptions),
     /// Makes a services file the running table, whole or not at all; connections of what stays go on
     Apply {
         /// The file; - for standard input
@@ -260,6 +265,10 @@ pub(super) enum Task {
     },
     /// The live view.
     Top(Top),
+    /// Packets.
+    Capture(CaptureOptions),
+    /// The packets of a flow.
+    Trace(TraceOptions),
     /// A command line of ipvsadm.
     Ipvsadm {
         /// Its words.
@@ -280,6 +289,8 @@ impl Command {
             Self::Drops { all } => return Ok(Task::Drops { all: *all }),
             Self::Top { interval, once } => return Ok(Task::Top(Top { interval: *interval, once: *once })),
             Self::Ipvsadm { arguments } => return Ok(Task::Ipvsadm { arguments: arguments.clone() }),
+            Self::Capture(options) => return Ok(Task::Capture(options.clone())),
+            Self::Trace(options) => return Ok(Task::Trace(options.clone())),
             Self::Local(command) => return Ok(Task::Local(command.clone())),
             Self::Stats { service, rate: false } => Request::Stats { service: service.clone() },
             Self::Status { check: true } => return Ok(Task::Check),

@@ -5,12 +5,16 @@ use crate::protocol::{Line, Request, decode_line, encode_request, payload};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// How long `sluiced` may be silent in the middle of an answer, or take nothing of a request.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How often one that follows looks whether to stop.
+const TICK: Duration = Duration::from_millis(100);
 
 /// A connection to `sluiced`.
 pub(super) struct Connection {
@@ -40,33 +44,71 @@ impl Connection {
     pub(super) fn stream<T: DeserializeOwned>(
         &mut self,
         request: &Request,
-        mut row: impl FnMut(&RawValue) -> Result<(), Stop>,
+        row: impl FnMut(&RawValue) -> Result<(), Stop>,
     ) -> Result<T, Stop> {
+        self.send(request)?;
+        self.answer(None, row)
+    }
+
+    /// The same, for rows that come until somebody has enough: `sluiced` is told as soon as `stop` is raised, and what it
+    /// still sends is read. Nothing else can be asked on this connection then.
+    pub(super) fn follow<T: DeserializeOwned>(
+        &mut self,
+        request: &Request,
+        stop: &AtomicBool,
+        row: impl FnMut(&RawValue) -> Result<(), Stop>,
+    ) -> Result<T, Stop> {
+        self.send(request)?;
+        self.stream.get_ref().set_read_timeout(Some(TICK)).map_err(|error| unreachable(&self.path, &error))?;
+        self.answer(Some(stop), row)
+    }
+
+    fn send(&mut self, request: &Request) -> Result<(), Stop> {
         let sent = self.stream.get_mut().write_all(&encode_request(request)?);
         // A refusal may be waiting although not all could be sent (a request that is too long).
         match sent {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
             Err(error) if is_timeout(&error) => {
-                return Err(self.gone(&format!("it did not take the request within {} seconds", PATIENCE.as_secs())));
+                Err(self.gone(&format!("it did not take the request within {} seconds", PATIENCE.as_secs())))
             }
-            Err(error) => return Err(unreachable(&self.path, &error)),
+            Err(error) => Err(unreachable(&self.path, &error)),
         }
+    }
+
+    fn answer<T: DeserializeOwned>(
+        &mut self,
+        mut stop: Option<&AtomicBool>,
+        mut row: impl FnMut(&RawValue) -> Result<(), Stop>,
+    ) -> Result<T, Stop> {
+        let (follows, mut heard) = (stop.is_some(), Instant::now());
+        self.line.clear();
         loop {
-            self.line.clear();
+            if stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+                stop = None;
+                // It may have gone by itself, which shows when its answer is read.
+                let _ = self.stream.get_ref().shutdown(Shutdown::Write);
+            }
             match self.stream.read_until(b'\n', &mut self.line) {
                 Ok(0) => return Err(self.gone("it closed the connection before it had answered")),
                 Ok(_) => {}
+                // What has come of the line stays.
+                Err(error) if follows && is_timeout(&error) && heard.elapsed() < PATIENCE => continue,
                 Err(error) if is_timeout(&error) => {
                     return Err(self.gone(&format!("it did not answer within {} seconds", PATIENCE.as_secs())));
                 }
                 Err(error) => return Err(unreachable(&self.path, &error)),
             }
-            match decode_line(&self.line)? {
+            heard = Instant::now();
+            let line = std::mem::take(&mut self.line);
+            match decode_line(&line)? {
                 Line::Row(value) => row(value)?,
                 Line::Done(result) => return Ok(payload(result)?),
                 Line::Failed(failure) => return Err(failure.into()),
             }
+            // Its room is used again.
+            self.line = line;
+            self.line.clear();
         }
     }
 

@@ -1,6 +1,7 @@
 //! The command line `sluice`: turns arguments into a request, sends it to `sluiced`, prints the answer.
 
 mod arguments;
+mod capture;
 mod check;
 mod connection;
 mod explain;
@@ -12,6 +13,7 @@ mod rate;
 mod show;
 mod table;
 mod top;
+mod words;
 
 use crate::protocol::{
     Changed, ConnectionRow, Count, DEFAULT_SOCKET, Drops, EventRow, Explained, GroupRow, PortRow, Request, ServiceRow,
@@ -130,6 +132,12 @@ fn execute(arguments: &Arguments, out: &mut dyn Write, errors: &mut dyn Write) -
     if let Task::Local(command) = &task {
         return command.run(arguments.format, out);
     }
+    if let Task::Capture(options) = &task {
+        return capture::run(&arguments.socket, options, arguments.format, out, errors).map(|()| DONE);
+    }
+    if let Task::Trace(options) = &task {
+        return capture::trace::run(&arguments.socket, options, arguments.format, out, errors).map(|()| DONE);
+    }
     let mut connection = Connection::open(&arguments.socket)?;
     let json = arguments.format == Format::Json;
     match task {
@@ -138,7 +146,7 @@ fn execute(arguments: &Arguments, out: &mut dyn Write, errors: &mut dyn Write) -
         Task::Perf { interval, count } => perf::run(&mut connection, interval, count, json, out)?,
         Task::Drops { all } => drops(&mut connection, all, json, out)?,
         Task::Ask(request) => ask(&mut connection, &request, json, out)?,
-        Task::Top(_) | Task::Ipvsadm { .. } | Task::Local(_) => {}
+        Task::Top(_) | Task::Ipvsadm { .. } | Task::Local(_) | Task::Capture(_) | Task::Trace(_) => {}
     }
     Ok(DONE)
 }
@@ -167,8 +175,9 @@ fn ask(connection: &mut Connection, request: &Request, json: bool, out: &mut dyn
         Request::Ports => show::ports(&connection.ask::<Vec<PortRow>>(request)?, out)?,
         Request::Explain { .. } => explain::explain(&connection.ask::<Explained>(request)?, out)?,
         Request::GroupList => show::groups(&connection.ask::<Vec<GroupRow>>(request)?, out)?,
-        // ipvsadm, top and perf show these.
+        // ipvsadm, top, perf and capture show these.
         Request::Perf
+        | Request::Capture(_)
         | Request::History { .. }
         | Request::LvsServices
         | Request::LvsTimeouts

@@ -1,5 +1,6 @@
 //! What each request does.
 
+use super::capture;
 use super::health;
 use super::lvs;
 use super::observe;
@@ -54,6 +55,7 @@ pub(super) async fn handle(daemon: &Daemon, request: Request, out: &mut Output) 
             out.end(explain(daemon, Flow { protocol, source, destination }).await).await
         }
         Request::Events { follow } => events(daemon, follow, out).await,
+        Request::Capture(wanted) => capture::capture(daemon, &wanted, out).await,
         Request::GroupList => out.end(Ok(report::groups(&daemon.running()))).await,
         Request::Settings => out.end(Ok(report::settings(daemon))).await,
         Request::Timeouts => {

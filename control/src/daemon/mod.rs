@@ -11,6 +11,7 @@
 //! The dataplane never needs sluiced: it forwards with its last table whatever happens here.
 
 mod announce;
+mod capture;
 pub mod differences;
 mod handlers;
 pub mod health;

@@ -13,7 +13,7 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt,
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, BufWriter};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, BufWriter, Interest};
 use tokio::net::unix::{OwnedWriteHalf, UCred};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{sleep, timeout};
@@ -289,6 +289,13 @@ impl Output {
     /// The client has gone.
     pub async fn flush(&mut self) -> io::Result<()> {
         self.writer.flush().await
+    }
+
+    /// Whether the client will send no more: it has shut its side of the connection, or has gone.
+    pub async fn client_is_done(&self) -> bool {
+        // A socket that can be neither read nor written now tells nothing; one that was shut is never such.
+        let ready = self.writer.get_ref().ready(Interest::READABLE | Interest::WRITABLE);
+        matches!(timeout(Duration::ZERO, ready).await, Ok(Ok(ready)) if ready.is_read_closed())
     }
 
     /// The end of the request.

@@ -6,6 +6,7 @@
 
 use super::rows::{Rows, Stream, stream};
 use crate::protocol::Failure;
+use link::capture::CaptureReader;
 use link::message::{Refusal, Reply, Request, Table};
 use link::{AttachError, ControlLink, View};
 use std::cell::{Cell, RefCell};
@@ -155,6 +156,16 @@ impl Session {
         attached.as_ref().map(|attached| read(attached.link.view())).ok_or(SessionError::NotRunning)
     }
 
+    /// The ends of the workers' capture rings, by worker. There are to be such of one capture at a time.
+    ///
+    /// # Errors
+    /// Not running.
+    pub fn capture_readers(&self) -> Result<Vec<CaptureReader>, SessionError> {
+        let attached = self.attached.borrow();
+        let link = &attached.as_ref().ok_or(SessionError::NotRunning)?.link;
+        Ok((0..link.view().identity().layout.workers).filter_map(|worker| link.capture_reader(worker)).collect())
+    }
+
     /// Passes replies on until the dataplane ends or the session is let go.
     pub async fn pump(&self) -> Over {
         let mut checked = Instant::now();
@@ -198,10 +209,26 @@ impl Session {
     /// # Errors
     /// See [`SessionError`].
     pub async fn ask(&self, request: Request) -> Result<Reply, SessionError> {
+        self.ask_after(std::iter::empty(), request).await
+    }
+
+    /// The same, with requests before it that have no reply and belong to it.
+    ///
+    /// # Errors
+    /// See [`SessionError`].
+    pub async fn ask_after(
+        &self,
+        before: impl Iterator<Item = Request>,
+        request: Request,
+    ) -> Result<Reply, SessionError> {
         let (sender, receiver) = oneshot::channel();
         let sequence = {
             let _turn = self.sending.lock().await;
-            self.send(self.attachments.get(), request, Some(Waiter::One(sender))).await?
+            let number = self.attachments.get();
+            for part in before {
+                self.send(number, part, None).await?;
+            }
+            self.send(number, request, Some(Waiter::One(sender))).await?
         };
         match timeout(PATIENCE, receiver).await {
             Ok(reply) => reply.map_err(|_| SessionError::Ended),
@@ -332,12 +359,14 @@ impl Attached {
                     stream.push(reply);
                 }
             }
-            Reply::Welcome { .. } | Reply::Explanation(_) | Reply::End { .. } => match self.waiting.remove(&sequence) {
-                // Who asked may have stopped waiting.
-                Some(Waiter::One(sender)) => drop(sender.send(reply)),
-                Some(Waiter::Many(mut stream)) => stream.push(reply),
-                None => {}
-            },
+            Reply::Welcome { .. } | Reply::Explanation(_) | Reply::Capturing { .. } | Reply::End { .. } => {
+                match self.waiting.remove(&sequence) {
+                    // Who asked may have stopped waiting.
+                    Some(Waiter::One(sender)) => drop(sender.send(reply)),
+                    Some(Waiter::Many(mut stream)) => stream.push(reply),
+                    None => {}
+                }
+            }
         }
     }
 

@@ -42,6 +42,8 @@ pub struct Daemon {
     pub rates: RefCell<Meters>,
     /// Rates of the last ten minutes.
     pub history: RefCell<Recorder>,
+    /// Somebody captures.
+    pub capturing: Cell<bool>,
     running: RefCell<Rc<Services>>,
     /// The running services are newer than what the dataplane has, because they changed while it was not there.
     unsent: Cell<bool>,
@@ -107,6 +109,7 @@ impl Daemon {
             health,
             rates: RefCell::new(Meters::after(saved.zeroed())),
             history: RefCell::default(),
+            capturing: Cell::new(false),
             running: RefCell::new(Rc::new(services)),
             unsent: Cell::new(unsent),
             saved,

@@ -1,6 +1,6 @@
 //! What a client asks. `{"command":"real_add","service":"web","address":"10.0.0.3:80","weight":1}`.
 
-use super::{LvsChange, text};
+use super::{CaptureRequest, LvsChange, text};
 use link::model::{ForwardMethod, Protocol, RealServer, SchedulerKind};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -119,6 +119,9 @@ pub enum Request {
         /// Where it goes.
         destination: SocketAddrV4,
     },
+    /// The next packets, before and after their way, with what was decided: a row [`super::CaptureRow`] each, then
+    /// [`super::CaptureEnd`]. There is one at a time. It ends too when the client shuts its side of the connection.
+    Capture(CaptureRequest),
     /// Makes a services file the running table, as a diff that keeps connections: [`super::Changed`].
     Apply {
         /// The text of the file, TOML.

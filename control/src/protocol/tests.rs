@@ -1,8 +1,8 @@
 //! The lines themselves: what is read, what is refused, and that docs/control-protocol.md tells the truth.
 
 use super::{
-    Code, ConnectionFilter, Count, DrainRequest, Failure, Line, LvsChange, OptionChanges, RealChange, Request,
-    ServiceAdd, Then, decode_line, decode_request, encode_end, encode_request, encode_row, payload,
+    CaptureRequest, Code, ConnectionFilter, Count, DrainRequest, Failure, Line, LvsChange, OptionChanges, RealChange,
+    Request, ServiceAdd, Then, decode_line, decode_request, encode_end, encode_request, encode_row, payload,
 };
 use link::model::{ForwardMethod, Protocol, SchedulerKind, ServiceKey};
 use std::collections::BTreeMap;
@@ -58,6 +58,17 @@ fn one_of_each() -> Vec<Request> {
         Request::History { services: vec!["web".to_owned()], since: 17 },
         Request::Perf,
         Request::Explain { protocol: Protocol::Udp, source: address, destination: address },
+        Request::Capture(CaptureRequest {
+            filter: vec![(0x06, 0, 0, 65_535)],
+            snaplen: 128,
+            incoming: true,
+            outgoing: true,
+            drops_only: false,
+            hand_offs: false,
+            worker: Some(0),
+            packets: 1000,
+            seconds: 60,
+        }),
         Request::Apply { text: "[timeouts]\n".to_owned(), file: "a \"file\"".to_owned(), dry_run: true },
         Request::Reload { dry_run: false },
         Request::Settings,

@@ -2,6 +2,7 @@
 
 use super::StartError;
 use super::ports::Up;
+use crate::capture::Capture;
 use crate::clock::TscClock;
 use crate::connection::{Accounts, ConnectionTable, Expected};
 use crate::control_link::Outside;
@@ -192,6 +193,7 @@ impl WorkerFactory<'_> {
         };
         let perf = self.link.perf_counters(index).ok_or(StartError::Counters(index))?;
         perf.tsc_hz.set(cycles::tsc_hz());
+        let capture = self.link.capture_writer(index).ok_or(StartError::Counters(index))?;
         let tables = self.publisher.tables();
         let (wish, wished) = RingBuffer::new(WISHES);
         outside.wishes.push(wished);
@@ -205,6 +207,7 @@ impl WorkerFactory<'_> {
             relays: wires.relays,
             tables: self.publisher.subscribe()?,
             mailbox,
+            capture: Capture::new(capture),
             clock: self.clock,
             idle: dataplane.idle,
             perf,

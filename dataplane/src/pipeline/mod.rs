@@ -29,6 +29,7 @@ mod stage;
 mod stray;
 mod unresolved;
 mod wait;
+mod witness;
 
 pub(crate) use admit::FTP_DATA;
 pub use burst::Origin;
@@ -37,6 +38,7 @@ pub use output::{LARGE_ROOM, Output, Verdict};
 pub use parse::{Flow, IPV4_OFFSET, Parsed, parse};
 pub(crate) use persistence::{is_usable, real_port, template_key};
 pub use stage::{Stage, Stopwatch, Wait};
+pub use witness::{Sight, came_as};
 
 use crate::clock::Milliseconds;
 use crate::connection::{ConnectionTable, Endpoint, Expected, Templates};

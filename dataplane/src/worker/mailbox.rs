@@ -1,6 +1,7 @@
 //! What the main lcore asks of a worker, and the answers: a word each, no lock, no allocation.
 
 use super::flush::FlushBox;
+use crate::capture::CaptureBox;
 use crate::connection::Endpoint;
 use crate::pipeline::Pipeline;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -13,6 +14,8 @@ pub struct Mailbox {
     pub flush: FlushBox,
     /// Asking a scheduler.
     pub peek: PeekBox,
+    /// Showing packets.
+    pub capture: CaptureBox,
 }
 
 /// "Which real would a new connection of this service, between these ends, get?"

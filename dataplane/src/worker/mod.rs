@@ -8,6 +8,7 @@ pub use exits::{Exits, NeighborWish, Pools, PortExit};
 pub use flush::{FlushBox, FlushProgress, matches};
 pub use mailbox::{Mailbox, PeekBox};
 
+use crate::capture::Capture;
 use crate::clock::TscClock;
 use crate::pipeline::{Origin, Output, Pipeline};
 use crate::stopwatch::{Lap, RoundClock};
@@ -54,6 +55,8 @@ pub struct Worker {
     pub tables: Subscriber<Arc<Tables>>,
     /// Requests of the main lcore.
     pub mailbox: Arc<Mailbox>,
+    /// Shows packets, while somebody asks for it.
+    pub capture: Capture,
     /// The clock, common to all workers.
     pub clock: TscClock,
     /// What to do when idle.
@@ -74,6 +77,7 @@ impl Worker {
             let began = cycles::tsc();
             self.pipeline.set_time(self.clock.at(began));
             self.pick_up();
+            self.capture.pick_up(&self.mailbox.capture);
             let timed = self.watch.round(began);
             self.exits.clock().set_running(timed);
             let packets = self.breathe(&mut burst);
@@ -100,7 +104,8 @@ impl Worker {
             let received = queue.receive(burst);
             if received > 0 {
                 self.perf.filled(received);
-                carry(&mut self.pipeline, burst, Origin::Port(*port), &mut self.exits, &mut self.watch);
+                let way = (&mut self.pipeline, &mut self.exits);
+                carry(way, burst, Origin::Port(*port), &mut self.watch, &mut self.capture);
                 packets += received;
             }
         }
@@ -111,7 +116,8 @@ impl Worker {
                 if received == 0 {
                     break;
                 }
-                carry(&mut self.pipeline, burst, Origin::Worker, &mut self.exits, &mut self.watch);
+                let way = (&mut self.pipeline, &mut self.exits);
+                carry(way, burst, Origin::Worker, &mut self.watch, &mut self.capture);
                 packets += received;
             }
         }
@@ -186,9 +192,21 @@ impl Worker {
     }
 }
 
-/// Takes a burst to its end; stage by stage with the clock in hand, if the round is timed.
+/// Takes a burst to its end; stage by stage with the clock in hand, if the round is timed; packet by packet, while some
+/// are shown.
 #[inline]
-fn carry(pipeline: &mut Pipeline, burst: &mut Burst, origin: Origin, exits: &mut Exits, watch: &mut RoundClock) {
+fn carry(
+    (pipeline, exits): (&mut Pipeline, &mut Exits),
+    burst: &mut Burst,
+    origin: Origin,
+    watch: &mut RoundClock,
+    capture: &mut Capture,
+) {
+    if capture.is_on() {
+        watch.lap(Lap::Receive);
+        capture.carry(pipeline, burst, origin, exits);
+        return watch.lap(Lap::Forward);
+    }
     if watch.is_running() {
         return carry_timed(pipeline, burst, origin, exits, watch);
     }

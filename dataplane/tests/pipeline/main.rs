@@ -1,6 +1,7 @@
 //! Properties of the packet path, over real tables and mbufs.
 
 mod bursts;
+mod captures;
 mod conservation;
 mod drains;
 mod flood;
@@ -11,5 +12,6 @@ mod reasons;
 mod resets;
 mod rig;
 mod shares;
+mod shown;
 mod traffic;
 mod workers;

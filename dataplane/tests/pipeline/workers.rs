@@ -1,6 +1,7 @@
 //! Pipelines with the exits of real workers: transmit queues, rings to the kernel and to each other.
 
 use crate::rig::{self, Rig, mbuf};
+use dataplane::capture::Capture;
 use dataplane::pipeline::{Origin, Output};
 use dataplane::worker::{Exits, NeighborWish, PortExit};
 use link::counters::WorkerTotals;
@@ -30,6 +31,8 @@ pub(crate) struct Workers {
     /// What the kernel's end took and gave: the main lcore counts that in a running director.
     pub(crate) to_kernel: u64,
     pub(crate) from_kernel: u64,
+    /// Who shows what they see, by worker, if any do.
+    pub(crate) captures: Vec<Capture>,
     _ports: Vec<StartedPort>,
 }
 
@@ -56,15 +59,20 @@ impl Workers {
             let kernel = vec![Some(to_kernel.clone()), None];
             exits.push(Exits::new(queues, kernel, others.collect(), wish, pools.clone(), counters));
         }
-        Self { rig, exits, inboxes, kernel, wishes, to_kernel: 0, from_kernel: 0, _ports: ports }
+        Self { rig, exits, inboxes, kernel, wishes, to_kernel: 0, from_kernel: 0, captures: Vec::new(), _ports: ports }
     }
 
     /// One round of a worker: a burst from a port, then what others handed over.
     pub(crate) fn round(&mut self, worker: usize, port: u16, burst: &mut Burst) {
         let (pipeline, exits) = (&mut self.rig.pipelines[worker], &mut self.exits[worker]);
-        pipeline.process(burst, Origin::Port(port), exits);
+        let mut capture = self.captures.get_mut(worker).filter(|capture| capture.is_on());
+        let mut carry = |burst: &mut Burst, origin| match &mut capture {
+            Some(capture) => capture.carry(pipeline, burst, origin, exits),
+            None => pipeline.process(burst, origin, exits),
+        };
+        carry(burst, Origin::Port(port));
         self.inboxes[worker].dequeue(burst);
-        pipeline.process(burst, Origin::Worker, exits);
+        carry(burst, Origin::Worker);
         pipeline.expire_fragments(1, exits);
         exits.flush();
         pipeline.expire(64);

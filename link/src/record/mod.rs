@@ -5,6 +5,7 @@
 //! whose name ends in `_be`, which are in network byte order. Bytes without a meaning are zero, and a reader refuses
 //! them otherwise: so each message has exactly one encoding, and the checksum of a decoded row is that of its record.
 
+mod capture;
 pub mod reply;
 pub mod request;
 mod services;

@@ -3,6 +3,7 @@
 use super::check::Check;
 use super::request::payload;
 use super::{Payload, RecordError};
+use crate::capture::CaptureRefusal;
 use crate::message::{ConnectionRow, Explanation, Hop, Outcome, Reply, Template};
 use crate::model::{MacAddress, Protocol};
 use crate::record::key::KeyRow;
@@ -28,6 +29,8 @@ pub mod kind {
     pub const EXPLANATION: u16 = 0x106;
     /// Of [`Reply::NeighborWanted`](crate::message::Reply::NeighborWanted).
     pub const NEIGHBOR_WANTED: u16 = 0x107;
+    /// Of [`Reply::Capturing`](crate::message::Reply::Capturing).
+    pub const CAPTURING: u16 = 0x120;
 }
 
 /// An address and a port, 6 bytes.
@@ -89,6 +92,10 @@ payload!(
         hop_mac: [u8; 6],
     } reserved 14
 );
+payload!(
+    /// `refused`: 0 = it is done.
+    Capturing { refused: u8, } reserved 51
+);
 payload!(NeighborWanted { address_be: U32, port: Word16, } reserved 46);
 
 /// Flags of an explanation.
@@ -125,6 +132,10 @@ pub(super) fn encode(reply: &Reply) -> (u16, Payload) {
         Reply::NeighborWanted { port, address } => {
             let row = NeighborWanted { address_be: address.to_bits().into(), port: port.into(), reserved: [0; 46] };
             (kind::NEIGHBOR_WANTED, transmute!(row))
+        }
+        Reply::Capturing { refused } => {
+            let refused = refused.map_or(0, CaptureRefusal::wire_number);
+            (kind::CAPTURING, transmute!(Capturing { refused, reserved: [0; 51] }))
         }
     }
 }
@@ -208,6 +219,12 @@ pub(super) fn decode(kind: u16, payload: Payload) -> Result<Reply, RecordError> 
             check.zero("reserved", &row.reserved)?;
             let address = Ipv4Addr::from_bits(row.address_be.get());
             Ok(Reply::NeighborWanted { port: row.port.get(), address })
+        }
+        kind::CAPTURING => {
+            let (row, check): (Capturing, _) = (transmute!(payload), Check("capturing"));
+            check.zero("reserved", &row.reserved)?;
+            let refused = if row.refused == 0 { None } else { Some(check.number("refused", row.refused)?) };
+            Ok(Reply::Capturing { refused })
         }
         _ => Err(RecordError::UnknownKind(kind)),
     }

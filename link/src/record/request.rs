@@ -1,7 +1,7 @@
 //! The layouts of the requests, control to dataplane.
 
 use super::check::Check;
-use super::{Payload, RecordError, services};
+use super::{Payload, RecordError, capture, services};
 use crate::message::{ConnectionFilter, Flow, Request};
 use crate::model::{Neighbor, Prefix, Route, TimeoutOverrides};
 use crate::record::reply::Endpoint;
@@ -43,6 +43,12 @@ pub mod kind {
     pub const GROUP_ENDPOINT: u16 = 0x0e;
     /// Of [`Request::ServiceTimeouts`](crate::message::Request::ServiceTimeouts).
     pub const SERVICE_TIMEOUTS: u16 = 0x0f;
+    /// Of [`Request::CaptureFilter`](crate::message::Request::CaptureFilter).
+    pub const CAPTURE_FILTER: u16 = 0x20;
+    /// Of [`Request::CaptureStart`](crate::message::Request::CaptureStart).
+    pub const CAPTURE_START: u16 = 0x21;
+    /// Of [`Request::CaptureStop`](crate::message::Request::CaptureStop).
+    pub const CAPTURE_STOP: u16 = 0x22;
 }
 
 /// Declares a payload: its fields, all without alignment, and how many bytes are left.
@@ -123,6 +129,9 @@ pub(super) fn encode(request: &Request) -> (u16, Payload) {
             };
             (kind::EXPLAIN, transmute!(row))
         }
+        Request::CaptureFilter(part) => (kind::CAPTURE_FILTER, capture::encode_part(part)),
+        Request::CaptureStart(ref options) => (kind::CAPTURE_START, capture::encode_options(options)),
+        Request::CaptureStop => (kind::CAPTURE_STOP, [0; super::PAYLOAD_BYTES]),
     }
 }
 
@@ -199,6 +208,9 @@ pub(super) fn decode(kind: u16, payload: Payload) -> Result<Request, RecordError
             let protocol = check.protocol(row.protocol)?;
             Ok(Request::Explain(Flow { protocol, source: row.source.into(), destination: row.destination.into() }))
         }
+        kind::CAPTURE_FILTER => capture::decode_part(transmute!(payload)),
+        kind::CAPTURE_START => capture::decode_options(transmute!(payload)),
+        kind::CAPTURE_STOP => Check("capture stop").zero("reserved", &payload).map(|()| Request::CaptureStop),
         _ => Err(RecordError::UnknownKind(kind)),
     }
 }

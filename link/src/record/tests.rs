@@ -52,7 +52,7 @@ proptest! {
     /// Short payloads, the rest zero: those that are close to valid.
     #[test]
     fn any_bytes_are_refused_or_have_one_encoding(
-        kind in 0u16..0x10,
+        kind in 0u16..0x28,
         bytes in proptest::collection::vec(prop_oneof![Just(0u8), 0u8..20, any::<u8>()], 0..=PAYLOAD_BYTES),
     ) {
         let payload = std::array::from_fn(|index| bytes.get(index).copied().unwrap_or(0));
@@ -124,6 +124,9 @@ fn every_kind_has_its_own_number_and_requests_are_below_0x100() {
         request::kind::SETTINGS,
         request::kind::GROUP_ENDPOINT,
         request::kind::SERVICE_TIMEOUTS,
+        request::kind::CAPTURE_FILTER,
+        request::kind::CAPTURE_START,
+        request::kind::CAPTURE_STOP,
     ];
     let replies = [
         reply::kind::WELCOME,
@@ -133,6 +136,7 @@ fn every_kind_has_its_own_number_and_requests_are_below_0x100() {
         reply::kind::END,
         reply::kind::EXPLANATION,
         reply::kind::NEIGHBOR_WANTED,
+        reply::kind::CAPTURING,
     ];
     assert!(requests.is_sorted_by(|a, b| a < b) && requests.iter().all(|kind| (1..0x100).contains(kind)));
     assert!(replies.is_sorted_by(|a, b| a < b) && replies.iter().all(|kind| *kind > 0x100));

@@ -2,12 +2,13 @@
 
 use super::view::{map, open};
 use super::{AttachError, CONTROL_PID_OFFSET, ControlWords, DataplaneWords, Garbage, View};
+use crate::capture::CaptureReader;
 use crate::file::{self, CONTROL_LOCK, DATAPLANE_LOCK};
 use crate::layout::Header;
-use crate::memory::{Access, Mapping};
+use crate::memory::{Access, Handle, Mapping};
 use crate::message::{Reply, Request};
 use crate::record::{Address, Record};
-use crate::ring::{Consumer, Producer, Ring, RingFull, SLOTS};
+use crate::ring::{Consumer, Index, Producer, Ring, RingFull, SLOTS};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
@@ -23,6 +24,7 @@ pub struct ControlLink {
     view: View,
     pub(super) requests: Producer,
     replies: Consumer,
+    capture_heads: Handle<[Index]>,
     session: u32,
     sequence: u32,
 }
@@ -45,9 +47,10 @@ impl ControlLink {
         own.pid.store(std::process::id());
         let session = own.session.load().wrapping_add(1).max(1);
         own.session.store(session);
+        let capture_heads = own.capture_heads;
         let requests = Producer::new(Ring { tail: own.request_tail, head: theirs.request_head, slots: own.requests });
         let replies = Consumer::new(Ring { tail: theirs.reply_tail, head: own.reply_head, slots: theirs.replies });
-        Ok(Self { file, view, requests, replies, session, sequence: 0 })
+        Ok(Self { file, view, requests, replies, capture_heads, session, sequence: 0 })
     }
 
     /// Sends a request; the result is its sequence number, which its replies carry.
@@ -76,6 +79,12 @@ impl ControlLink {
         None
     }
 
+    /// The end of worker `worker`'s capture ring that reads what is written from now on; `None` for a number beyond. There
+    /// is to be one at a time.
+    pub fn capture_reader(&self, worker: u16) -> Option<CaptureReader> {
+        self.view.published.capture.reader(worker, &self.capture_heads)
+    }
+
     /// What the dataplane published.
     pub fn view(&self) -> &View {
         &self.view
@@ -100,7 +109,7 @@ fn map_rings(file: &File, header: &Header) -> io::Result<(ControlWords, Dataplan
     let own = map(header.sections.control, Access::Write)?;
     let theirs = map(header.sections.dataplane, Access::Read)?;
     let too_short = || io::Error::other("a section is too short for its ring");
-    let own = ControlWords::new(&own, 0).ok_or_else(too_short)?;
+    let own = ControlWords::new(&own, 0, header.workers).ok_or_else(too_short)?;
     let theirs = DataplaneWords::new(&theirs, 0).ok_or_else(too_short)?;
     Ok((own, theirs))
 }

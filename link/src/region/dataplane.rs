@@ -2,15 +2,16 @@
 
 use super::create::{Contents, Unnamed, io_error, remove_if_same};
 use super::{ControlWords, CreateError, DataplaneWords, Garbage, Published};
+use crate::capture::{CaptureClock, CaptureWriter};
 use crate::counters::{PerfCounters, PortCounters, RealCounters, WorkerCounters};
 use crate::directory::Directory;
-use crate::file;
+use crate::file::{self, CONTROL_LOCK};
 use crate::layout::Layout;
 use crate::memory::{Access, Handle, Mapping};
 use crate::message::{Reply, Request};
 use crate::port::PortDescription;
 use crate::record::{Address, Record};
-use crate::ring::{Consumer, Producer, Ring};
+use crate::ring::{Consumer, Index, Producer, Ring};
 use crate::status::Status;
 use std::fs::File;
 use std::io;
@@ -38,6 +39,7 @@ pub struct DataplaneLink {
     requests: Consumer,
     replies: Producer,
     published: Published,
+    capture_heads: Handle<[Index]>,
     /// The last request taken; session 0 before the first hello.
     last: Address,
 }
@@ -70,7 +72,8 @@ impl DataplaneLink {
             .map(Arc::new)
             .map_err(io_error(path, "map the link"))?;
         let too_short = || io_error(path, "map the link")(io::Error::other("its sections do not fit its size"));
-        let control = ControlWords::new(&mapping, header.sections.control.offset()).ok_or_else(too_short)?;
+        let control =
+            ControlWords::new(&mapping, header.sections.control.offset(), header.workers).ok_or_else(too_short)?;
         let own = DataplaneWords::new(&mapping, header.sections.dataplane.offset()).ok_or_else(too_short)?;
         let published = Published::new(&mapping, header).ok_or_else(too_short)?;
         Ok(Self {
@@ -83,6 +86,7 @@ impl DataplaneLink {
             }),
             replies: Producer::new(Ring { tail: own.reply_tail, head: control.reply_head, slots: own.replies }),
             published,
+            capture_heads: control.capture_heads,
             last: Address::default(),
         })
     }
@@ -154,6 +158,21 @@ impl DataplaneLink {
     /// The counters that worker `worker` writes, by real slot; `None` if the layout has fewer workers.
     pub fn real_counters(&self, worker: u16) -> Option<Handle<[RealCounters]>> {
         self.published.real_counters.get(usize::from(worker)).cloned()
+    }
+
+    /// The end of a worker's capture ring that writes, to be taken once; `None` for a number beyond.
+    pub fn capture_writer(&self, worker: u16) -> Option<CaptureWriter> {
+        self.published.capture.writer(worker, &self.capture_heads)
+    }
+
+    /// Says how the time stamp counters of captured packets become times.
+    pub fn set_capture_clock(&self, clock: CaptureClock) {
+        self.published.capture.set_clock(clock);
+    }
+
+    /// Whether a control is attached: it is there, whatever it does.
+    pub fn is_controlled(&self) -> bool {
+        file::is_locked(&self.file, CONTROL_LOCK).unwrap_or(false)
     }
 
     /// The directory of slots.

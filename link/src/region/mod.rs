@@ -8,10 +8,11 @@
 //! | header | magic, ABI version, counts, offsets, the dataplane's pid, start time and instance | dataplane, before the file has its name |
 //! | ports | the port table | dataplane, before the file has its name |
 //! | status | [`Status`]: generations, last refusals, beat | main lcore |
-//! | control | request ring: tail and slots; reply ring: head; session and pid of the last control | control |
+//! | control | request ring: tail and slots; reply ring: head; session and pid of the last control; capture rings: heads | control |
 //! | dataplane | reply ring: tail and slots; request ring: head | main lcore |
 //! | services, reals | the [`crate::directory`] | main lcore; `active` and `inactive`: any worker |
 //! | worker, perf, port and real counters | [`crate::counters`] | each block: its worker |
+//! | capture | [`crate::capture`]: a ring for each worker | each ring: its worker; the clock: main lcore |
 
 mod control;
 mod create;
@@ -24,9 +25,10 @@ pub use dataplane::{DataplaneLink, Received};
 pub use error::{AttachError, CreateError, Garbage};
 pub use view::{Identity, RealReport, ServiceReport, View, Viewer};
 
+use crate::capture::CaptureCells;
 use crate::counters::{PerfCounters, PortCounters, RealCounters, WorkerCounters};
 use crate::directory::{DirectoryHead, RealSlot, ServiceSlot};
-use crate::layout::{Header, RING_SLOTS_OFFSET, Section, real_stride, writers};
+use crate::layout::{Header, RING_LENGTH, RING_SLOTS_OFFSET, Section, real_stride, writers};
 use crate::memory::{Handle, Mapping, Shared};
 use crate::ring::{Index, SLOTS, Slot};
 use crate::status::Status;
@@ -42,13 +44,15 @@ struct ControlWords {
     /// Of the last control that attached.
     pid: Handle<Index>,
     requests: Handle<[Slot]>,
+    /// Of the capture rings, by worker.
+    capture_heads: Handle<[Index]>,
 }
 
 /// Where the pid of the last control lies in the `control` section, bytes.
 const CONTROL_PID_OFFSET: u64 = 3 * size_of::<Index>() as u64;
 
 impl ControlWords {
-    fn new(mapping: &Arc<Mapping>, offset: usize) -> Option<Self> {
+    fn new(mapping: &Arc<Mapping>, offset: usize, workers: u16) -> Option<Self> {
         let words = Handle::<[Index]>::new(mapping, offset, 4)?;
         Some(Self {
             request_tail: words.element(0)?,
@@ -56,6 +60,7 @@ impl ControlWords {
             session: words.element(2)?,
             pid: words.element(3)?,
             requests: Handle::new(mapping, offset + RING_SLOTS_OFFSET, SLOTS as usize)?,
+            capture_heads: Handle::new(mapping, offset + RING_LENGTH, usize::from(workers))?,
         })
     }
 }
@@ -92,6 +97,7 @@ struct Published {
     ports: Vec<Handle<[PortCounters]>>,
     /// By worker, then by real slot.
     real_counters: Vec<Handle<[RealCounters]>>,
+    capture: CaptureCells,
 }
 
 impl Published {
@@ -112,6 +118,7 @@ impl Published {
             perf: Handle::new(mapping, sections.perf_counters.offset(), workers)?,
             ports: by_worker(mapping, sections.port_counters, writers, (ports, ports))?,
             real_counters: by_worker(mapping, sections.real_counters, workers, (reals, real_stride(reals)))?,
+            capture: CaptureCells::new(mapping, sections.capture.offset(), workers)?,
         })
     }
 }

@@ -1,11 +1,13 @@
 //! Reading a region: what the dataplane published, as plain values.
 
 use super::{AttachError, Published};
+use crate::capture::CaptureClock;
 use crate::counters::{PerfTotals, PortTotals, RealTotals, WorkerTotals};
 use crate::directory::{RealEntry, ServiceEntry, slot_totals};
 use crate::file::{self, DATAPLANE_LOCK};
 use crate::layout::{ABI_VERSION, Header, Layout, MAGIC, Sections};
 use crate::memory::{Access, Mapping};
+use crate::model::ServiceKey;
 use crate::port::{PortDescription, PortRow};
 use crate::ring::SLOTS;
 use crate::status::StatusReport;
@@ -76,7 +78,7 @@ pub struct ServiceReport {
 pub struct View {
     identity: Identity,
     ports: Vec<PortDescription>,
-    published: Published,
+    pub(super) published: Published,
 }
 
 impl View {
@@ -106,6 +108,11 @@ impl View {
         self.published.perf.iter().map(|worker| worker.totals()).collect()
     }
 
+    /// The clocks by which what a capture shows is timed; `None` if they are just being set.
+    pub fn capture_clock(&self) -> Option<CaptureClock> {
+        self.published.capture.clock()
+    }
+
     /// The counters of the main lcore: what it moved between ports and kernel.
     pub fn main_lcore(&self) -> WorkerTotals {
         self.published.workers.last().map(|main| main.totals()).unwrap_or_default()
@@ -130,6 +137,11 @@ impl View {
     /// The counters of one worker on one port; `None` if there is no such worker or port.
     pub fn port_of_worker(&self, worker: u16, port: u16) -> Option<PortTotals> {
         Some(self.published.ports.get(usize::from(worker))?.get(usize::from(port))?.totals())
+    }
+
+    /// What the service in a slot is known by; `None`: there is none, or it is just changing.
+    pub fn service_key(&self, slot: u32) -> Option<ServiceKey> {
+        self.published.services.get(slot as usize)?.read().map(|entry| entry.key)
     }
 
     /// Every service with its reals, by slot.

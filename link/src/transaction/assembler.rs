@@ -145,7 +145,13 @@ impl Assembler {
             | Request::Real(_) => self.row(Table::Services, request),
             Request::Route(_) | Request::Neighbor(_) => self.row(Table::NextHops, request),
             Request::Commit { generation, checksum } => self.commit(generation, checksum),
-            Request::Connections(_) | Request::Count(_) | Request::Flush(_) | Request::Explain(_) => None,
+            Request::Connections(_)
+            | Request::Count(_)
+            | Request::Flush(_)
+            | Request::Explain(_)
+            | Request::CaptureFilter(_)
+            | Request::CaptureStart(_)
+            | Request::CaptureStop => None,
         }
     }
 
