@@ -15,6 +15,7 @@
 mod error;
 pub mod health;
 mod machine;
+pub mod memory;
 mod reader;
 pub mod rules;
 mod services;

@@ -1,14 +1,10 @@
-//! Hugepages: how many, how large, on which NUMA node.
+//! Memory: hugepages for packets, how many, how large, on which NUMA node; and ordinary memory for the tables.
 
 use super::{Finding, Host};
 use config::Machine;
 
 const TOPIC: &str = "hugepages";
 const POOLS: &str = "/sys/kernel/mm/hugepages";
-/// Bytes of a connection in hugepages: two keys of NAT, as conf/sluice.toml says.
-const CONNECTION_BYTES: u64 = 190;
-/// MiB for what has no relation to connections: packet buffers and rings, roughly.
-const BASE_MIB: u64 = 64;
 
 /// One size of page.
 struct Pool {
@@ -21,7 +17,10 @@ pub(super) fn examine(host: &Host, machine: &Machine) -> Vec<Finding> {
     let has = |argument: &str| machine.dataplane.eal.iter().any(|given| given == argument);
     if has("--no-huge") {
         let advice = "for more than a trial reserve hugepages and take --no-huge out of [dataplane] eal";
-        return vec![Finding::warn(TOPIC, "not used (--no-huge): slow, and no network card works so", advice)];
+        let mut findings =
+            vec![Finding::warn(TOPIC, "not used (--no-huge): slow, and no network card works so", advice)];
+        findings.extend(ordinary(host, machine, machine.packet_mib()));
+        return findings;
     }
     let pools: Vec<Pool> = host.names(POOLS).iter().filter_map(|name| pool(host, name)).collect();
     let mut findings = vec![amount(machine, &pools)];
@@ -29,6 +28,7 @@ pub(super) fn examine(host: &Host, machine: &Machine) -> Vec<Finding> {
         findings.push(mount(host));
     }
     findings.extend(nodes(host, &pools));
+    findings.extend(ordinary(host, machine, 0));
     findings
 }
 
@@ -38,14 +38,38 @@ fn pool(host: &Host, name: &str) -> Option<Pool> {
     Some(Pool { page_kib, pages: number("nr_hugepages")?, free: number("free_hugepages")? })
 }
 
-/// MiB that this configuration takes at least.
-fn need_mib(machine: &Machine) -> u64 {
-    let buffers = machine.dataplane.mbufs.map_or(32, |mbufs| u64::from(mbufs) * 2432 / (1 << 20));
-    BASE_MIB + buffers + u64::from(machine.dataplane.connections) * CONNECTION_BYTES / (1 << 20)
+/// The tables, which the dataplane takes when it starts; `packets`: MiB that DPDK takes there too.
+fn ordinary(host: &Host, machine: &Machine, packets: u64) -> Option<Finding> {
+    const TOPIC: &str = "memory";
+    let meminfo = host.text("/proc/meminfo")?;
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let available = line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? / 1024;
+    let need = machine.table_mib() + packets;
+    let connections = machine.dataplane.connections;
+    Some(if need > available {
+        let found = format!("{available} MiB are available, {connections} connections and the rest take {need} MiB");
+        let advice = "lower connections and templates in [dataplane], or end what else takes memory";
+        if host.has(&machine.control.link.display().to_string()) {
+            Finding::warn(
+                TOPIC,
+                found,
+                format!("fine if a dataplane runs already and has its part of it; else {advice}"),
+            )
+        } else {
+            Finding::fail(TOPIC, found, advice)
+        }
+    } else {
+        Finding::ok(
+            TOPIC,
+            format!("{available} MiB are available; {connections} connections and the rest take {need} MiB"),
+        )
+    })
 }
 
 fn amount(machine: &Machine, pools: &[Pool]) -> Finding {
-    let need = need_mib(machine);
+    // DPDK takes whole pages.
+    let page = pools.iter().filter(|pool| pool.pages > 0).map(|pool| pool.page_kib / 1024).min().unwrap_or(2).max(1);
+    let need = machine.packet_mib().next_multiple_of(page);
     let mib = |count: fn(&Pool) -> u64| pools.iter().map(|pool| count(pool) * pool.page_kib / 1024).sum::<u64>();
     let (all, free) = (mib(|pool| pool.pages), mib(|pool| pool.free));
     let listed: Vec<String> = pools
@@ -59,10 +83,9 @@ fn amount(machine: &Machine, pools: &[Pool]) -> Finding {
         need.div_ceil(1024),
         need.div_ceil(2)
     );
-    let connections = machine.dataplane.connections;
     if all < need {
-        let found = format!("{listed}: {all} MiB, too little for {connections} connections");
-        return Finding::fail(TOPIC, found, format!("{reserve}; or lower [dataplane] connections"));
+        let found = format!("{listed}: {all} MiB, too little for the packets");
+        return Finding::fail(TOPIC, found, reserve);
     }
     if free < need {
         let found = format!("{listed}: {free} MiB are free");
@@ -72,7 +95,7 @@ fn amount(machine: &Machine, pools: &[Pool]) -> Finding {
             format!("fine if a dataplane runs already and has the rest; else {reserve}"),
         );
     }
-    Finding::ok(TOPIC, format!("{listed}; about {need} MiB are needed for {connections} connections"))
+    Finding::ok(TOPIC, format!("{listed}; about {need} MiB are needed for packets"))
 }
 
 fn mount(host: &Host) -> Finding {

@@ -14,6 +14,7 @@ impl Crafted {
         machine.write("proc/cpuinfo", "processor\t: 0\nflags\t\t: fpu sse4_2 avx2 constant_tsc nonstop_tsc\n");
         machine.write("proc/self/status", "Name:\tsluice\nCapEff:\t000001ffffffffff\n");
         machine.write("proc/mounts", "none / ext4 rw 0 0\nnone /dev/hugepages hugetlbfs rw 0 0\n");
+        machine.write("proc/meminfo", "MemTotal: 9000000 kB\nMemAvailable: 8192000 kB\n");
         machine.write("proc/sys/net/ipv4/ip_forward", "1\n");
         machine.write("proc/sys/net/ipv4/conf/all/rp_filter", "0\n");
         machine.write("proc/sys/net/ipv4/conf/sluice-wan/rp_filter", "0\n");
@@ -91,9 +92,20 @@ fn a_machine_that_is_right_has_no_complaint() {
     let findings = machine.examine();
     assert!(findings.iter().all(|finding| finding.verdict == Verdict::Ok), "{findings:#?}");
     let topics: Vec<&str> = findings.iter().map(|finding| finding.topic).collect();
-    for topic in
-        ["config", "cpu", "clock", "hugepages", "driver", "iommu", "numa", "isolation", "tap", "rights", "sysctl"]
-    {
+    for topic in [
+        "config",
+        "cpu",
+        "clock",
+        "hugepages",
+        "memory",
+        "driver",
+        "iommu",
+        "numa",
+        "isolation",
+        "tap",
+        "rights",
+        "sysctl",
+    ] {
         assert!(topics.contains(&topic), "{topic} is not among {topics:?}");
     }
     assert!(is_fit(&findings));
@@ -107,6 +119,7 @@ fn each_thing_that_is_wrong_is_said_and_nothing_else() {
         (|m| m.write("sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages", "0"), "hugepages", Verdict::Fail),
         (|m| m.write("sys/kernel/mm/hugepages/hugepages-1048576kB/free_hugepages", "0"), "hugepages", Verdict::Warn),
         (|m| m.write("proc/mounts", ""), "hugepages", Verdict::Fail),
+        (|m| m.write("proc/meminfo", "MemAvailable: 102400 kB\n"), "memory", Verdict::Fail),
         (|m| m.remove("sys/class/iommu"), "iommu", Verdict::Fail),
         (|m| m.bind("uio_pci_generic"), "driver", Verdict::Warn),
         (|m| m.bind("ixgbe"), "driver", Verdict::Fail),
@@ -173,6 +186,22 @@ fn a_trial_without_hugepages_cards_and_kernel_interfaces_is_fit() {
     machine.remove("dev/net/tun");
     machine.remove("sys/kernel/mm/hugepages");
     assert_eq!(machine.complaints(), [("hugepages", Verdict::Warn)]);
+}
+
+#[test]
+fn hugepages_are_counted_in_whole_pages_and_as_the_eal_is_told() {
+    let machine = Crafted::new();
+    let found = |machine: &Crafted| {
+        let findings = machine.examine();
+        let finding = findings.iter().find(|finding| finding.topic == "hugepages").expect("a finding");
+        (finding.verdict, finding.found.clone())
+    };
+    let listed = "4 of 1024 MiB (4 free); about 1024 MiB are needed for packets".to_owned();
+    assert_eq!(found(&machine), (Verdict::Ok, listed), "one page of 1 GiB");
+    let file = fs::read_to_string(machine.path("sluice.toml")).expect("written");
+    machine.write("sluice.toml", &file.replace("[dataplane]", "[dataplane]\neal = [\"-m\", \"5000\"]"));
+    let listed = "4 of 1024 MiB (4 free): 4096 MiB, too little for the packets".to_owned();
+    assert_eq!(found(&machine), (Verdict::Fail, listed));
 }
 
 #[test]

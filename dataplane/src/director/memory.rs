@@ -4,11 +4,10 @@
 use super::StartError;
 use crate::fragment::Reassembly;
 use config::Machine;
+use config::memory::CONNECTION_BYTES as BYTES_OF_CONNECTION;
 use std::fs;
 
-/// Bytes that a connection takes at most: its state and timer, two keys, a position (conf/sluice.toml says how many each).
-const BYTES_OF_CONNECTION: u64 = 150;
-/// And a template, a slot for a service, a slot for a real, its counters of each worker: as conf/sluice.toml says.
+/// A template, a slot for a service, a slot for a real, its counters of each worker: as conf/sluice.toml says.
 const BYTES_OF_TEMPLATE: u64 = 300;
 const BYTES_OF_SERVICE: u64 = 64;
 const BYTES_OF_REAL: u64 = 128;
