@@ -27,7 +27,8 @@ help:
 	@echo "make conformance-report   put the report of the recordings into docs/conformance.md"
 	@echo "make lint          format, clippy and documentation, warnings denied"
 	@echo "make deb           the Debian packages, checked by lintian and installed in a Debian of their own"
-	@echo "make image         the container image, without pulling any, and the demo with it (SUITE=trixie: Debian 13)"
+	@echo "make image         the container image, without pulling any, and the demo with it (SUITE=trixie: Debian 13;"
+	@echo "                   WHOLE=1: the Dockerfile's first stage too, which builds the programs)"
 	@echo "make setup         install what is missing (the others do so themselves)"
 	@echo "make clean         remove what was built and what a killed run left on the machine"
 
@@ -96,7 +97,7 @@ deb:
 
 image:
 	@./setup.sh image
-	$(SUDO) package/image.sh $(or $(SUITE),bookworm) $(or $(PROFILE),release)
+	$(SUDO) package/image.sh $(or $(SUITE),bookworm) $(if $(WHOLE),whole,$(or $(PROFILE),release))
 
 setup:
 	@./setup.sh test

@@ -10,7 +10,7 @@ network_packages=(iproute2 procps curl nginx-light)
 test_packages=(socat iputils-ping vsftpd lftp prometheus valgrind chromium chromium-driver bird2 keepalived systemd tshark)
 bench_packages=(dpdk-dev librsvg2-bin fonts-dejavu-core)
 deb_packages=(lintian debootstrap)
-image_packages=(buildah debootstrap binutils)
+image_packages=(buildah debootstrap binutils podman-compose)
 conformance_packages=(qemu-system-x86 busybox-static cpio kmod ipvsadm)
 # The newest that Rust 1.90 builds.
 nextest=0.9.128

@@ -1,26 +1,36 @@
 #!/bin/bash
-# Builds the image of the Dockerfile for a Debian release without pulling any image, and runs the demo's checks with the
-# programs in it. Needs root, debootstrap and buildah; namespaces, as the demo does.
+# Builds the image of the Dockerfile for a Debian release without pulling any image, runs the demo's checks with the
+# programs in it, and has compose.yaml read. Needs root, debootstrap, buildah, podman-compose; namespaces, as the demo does.
 #
 # The base is made by debootstrap. No image with Rust can be made so: the programs are built outside, for Debian 12 on
 # this machine, for Debian 13 against the packages that rte-rs/check-dpdk-24.11.sh unpacks, and the Dockerfile's first
 # stage finds them. Prints "skipped: why" and ends with 0 where the packages can't be had.
 #
+# With `whole` the Dockerfile is built as it stands, first stage included, which takes some minutes more: local images
+# have the names of those that it begins from, and the one with Rust is the base with this machine's toolchain.
+#
 # Usage: package/image.sh bookworm|trixie [PROFILE]   (release, or debug)
+#        package/image.sh bookworm whole
 set -euo pipefail
 cd "$(dirname "$0")/.."
 suite=${1:?which release: bookworm or trixie}
 profile=${2:-release}
+whole=
+[ "$profile" != whole ] || { whole=yes profile=release; }
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 work=$target/image
 image=localhost/sluice:$suite
 
 skip() { echo "skipped: $*"; exit 0; }
 fail() { echo "package/image.sh: $*" >&2; exit 1; }
-for tool in buildah debootstrap; do
+for tool in buildah debootstrap podman-compose; do
     command -v $tool >/dev/null || fail "$tool is not installed: run ./setup.sh image"
 done
 export BUILDAH_ISOLATION=chroot
+# compose.yaml, read by who would start it: the command for each container, without starting any.
+started=$(podman-compose --dry-run --podman-path /bin/true -f compose.yaml up -d 2>&1 | grep -c ' run --name=') || true
+[ "$started" = 2 ] || fail "compose.yaml makes $started containers by podman-compose --dry-run up, not 2"
+
 # Its own store, so that all of it can go in the end.
 store=$work/store
 buildah() { command buildah --storage-driver vfs --root "$store" --runroot "$work/run" "$@"; }
@@ -46,7 +56,8 @@ end() {
 trap end EXIT
 
 # The programs.
-case $suite in
+case $suite$whole in
+bookwormyes) ;;
 bookworm)
     cargo build --quiet --profile "${profile/debug/dev}" -p dataplane -p control --bins
     built=$target/$profile
@@ -56,7 +67,7 @@ trixie)
     ! grep -q '^skipped' "$work/log" || exit 0
     built=$target/dpdk-24.11/build/$profile
     ;;
-*) fail "release $suite: bookworm and trixie are known" ;;
+*) fail "release $suite $whole: bookworm and trixie are known, whole with bookworm only" ;;
 esac
 
 # The base, kept for the next time.
@@ -72,22 +83,42 @@ if [ ! -e "$base" ]; then
     mv "$base.new" "$base"
     rm -rf "$work/base"
 fi
+base_name=localhost/base:$suite builder_name=localhost/builder:$suite
+if [ "$whole" ]; then
+    # The names that the Dockerfile has.
+    base_name=$(sed -n 's/^ARG RUNTIME=//p' Dockerfile) builder_name=$(sed -n 's/^ARG BUILDER=//p' Dockerfile)
+fi
 seed=$(buildah from scratch)
 buildah add -q "$seed" "$base" / >/dev/null
-buildah commit -q "$seed" "localhost/base:$suite" >/dev/null
-mkdir -p "$work/bin"
-for program in sluice-dataplane sluiced sluice; do
-    strip -o "$work/bin/$program" "$built/$program"
-done
-buildah add -q "$seed" "$work/bin" /out >/dev/null
-buildah commit -q "$seed" "localhost/builder:$suite" >/dev/null
+buildah commit -q "$seed" "$base_name" >/dev/null
+if [ "$whole" ]; then
+    # As in the image with Rust: its folder in PATH. Crates come from whom this machine trusts.
+    buildah add -q "$seed" "$(rustc --print sysroot)" /usr/local/rust >/dev/null
+    buildah add -q "$seed" /etc/ssl/certs/ca-certificates.crt /usr/local/rust/trusted.crt >/dev/null
+    buildah config --env CARGO_HTTP_CAINFO=/usr/local/rust/trusted.crt --env PATH=/usr/local/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$seed"
+else
+    mkdir -p "$work/bin"
+    for program in sluice-dataplane sluiced sluice; do
+        strip -o "$work/bin/$program" "$built/$program"
+    done
+    buildah add -q "$seed" "$work/bin" /out >/dev/null
+fi
+buildah commit -q "$seed" "$builder_name" >/dev/null
 buildah rm "$seed" >/dev/null
 
-# What the Dockerfile takes where nothing is to be built.
-rm -rf "$work/context" && mkdir -p "$work/context"
-cp -a Dockerfile .dockerignore conf package "$work/context"
-buildah bud --quiet --format docker --build-arg "BUILDER=localhost/builder:$suite" --build-arg "RUNTIME=localhost/base:$suite" \
-    --tag "$image" "$work/context" >/dev/null
+if [ "$whole" ]; then
+    buildah bud --pull-never --format docker --tag "$image" . >"$work/log" 2>&1 || {
+        tail -n 30 "$work/log"
+        fail "the Dockerfile can't be built"
+    }
+    sed -n 's/^STEP /  /p' "$work/log"
+else
+    # What the Dockerfile takes where nothing is to be built.
+    rm -rf "$work/context" && mkdir -p "$work/context"
+    cp -a Dockerfile .dockerignore conf package "$work/context"
+    buildah bud --quiet --format docker --build-arg "BUILDER=$builder_name" --build-arg "RUNTIME=$base_name" \
+        --tag "$image" "$work/context" >/dev/null
+fi
 echo "built $image: $(buildah images --format '{{.Size}}' "$image")"
 
 # The demo, with the director's programs in the image's file system.
