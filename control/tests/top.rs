@@ -2,6 +2,7 @@
 
 mod support;
 
+use nix::sys::termios::LocalFlags;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use std::io::{Read, Write};
 use std::process::Command;
@@ -19,14 +20,19 @@ struct Screen {
 impl Screen {
     /// Runs `sluice --socket ... <words>` in a terminal of this size.
     fn open(site: &Site, words: &[&str], rows: u16, cols: u16) -> Self {
-        let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
-        let pair = native_pty_system().openpty(size).expect("a terminal");
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_sluice"));
         command.arg("--socket");
         command.arg(site.socket());
         command.args(words);
+        Self::run(command, rows, cols)
+    }
+
+    /// Runs a program in a terminal of this size.
+    fn run(mut command: CommandBuilder, rows: u16, cols: u16) -> Self {
+        let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).expect("a terminal");
         command.env("TERM", "xterm-256color");
-        let child = pair.slave.spawn_command(command).expect("sluice starts");
+        let child = pair.slave.spawn_command(command).expect("it starts");
         drop(pair.slave);
         let parser = Arc::new(Mutex::new(vt100::Parser::new(rows, cols, 0)));
         let mut output = pair.master.try_clone_reader().expect("its output");
@@ -63,13 +69,19 @@ impl Screen {
         self.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).expect("resized");
     }
 
+    /// Whether what is typed is shown, and comes by lines, as a shell has it.
+    fn is_cooked(&self) -> bool {
+        let flags = self.master.get_termios().expect("its settings").local_flags;
+        flags.contains(LocalFlags::ECHO | LocalFlags::ICANON)
+    }
+
     /// Waits for its end: the exit code, and that the terminal is as a shell needs it.
     fn ends(&mut self) -> u32 {
-        let status = eventually("sluice top ends", || self.child.try_wait().expect("its status"));
+        let status = eventually("it ends", || self.child.try_wait().expect("its status"));
         eventually("the terminal is restored", || {
             let parser = self.parser.lock().expect("not poisoned");
             let screen = parser.screen();
-            (!screen.alternate_screen() && !screen.hide_cursor()).then_some(())
+            (!screen.alternate_screen() && !screen.hide_cursor() && self.is_cooked()).then_some(())
         });
         status.exit_code()
     }
@@ -104,8 +116,35 @@ fn keys_lead_through_services_reals_drops_and_workers_and_out() {
     screen.resize(12, 120);
     screen.press("1\u{1b}");
     screen.shows("202.103.106.5:80");
+    assert!(!screen.is_cooked(), "keys come one by one");
     screen.press("q");
     assert_eq!(screen.ends(), 0);
+}
+
+#[test]
+fn a_signal_and_a_panic_leave_the_terminal_as_it_was() {
+    let (site, _dataplane, _sluiced) = site();
+    let mut screen = Screen::open(&site, &["top"], 24, 80);
+    screen.shows("forwarding");
+    let pid = screen.child.process_id().expect("it runs").to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
+    assert_eq!(screen.ends(), 0);
+
+    let mut command = CommandBuilder::new(std::env::current_exe().expect("this program"));
+    command.args(["--exact", "the_screen_is_taken_and_then_a_panic_comes", "--ignored", "--nocapture"]);
+    let mut screen = Screen::run(command, 24, 80);
+    let said = screen.shows("on purpose");
+    assert_eq!(screen.ends(), 101, "{said}");
+}
+
+#[test]
+#[ignore = "panics: run in a terminal by a_signal_and_a_panic_leave_the_terminal_as_it_was"]
+fn the_screen_is_taken_and_then_a_panic_comes() {
+    let outcome: std::io::Result<()> = control::client::on_screen(|terminal| {
+        terminal.draw(|frame| frame.render_widget("a screen", frame.area()))?;
+        panic!("on purpose");
+    });
+    unreachable!("{outcome:?}");
 }
 
 #[test]

@@ -160,6 +160,7 @@ fn an_address_that_is_taken_is_named_and_sluiced_does_not_start() {
     assert_eq!(refused.wait().code(), Some(1));
     let want = format!("[control] http {address}: Address already in use (os error 98); see `ss -tlnp` for who has it");
     assert!(refused.log().contains(&want), "{}", refused.log());
+    assert!(!site.socket().exists(), "a socket that nobody serves was left behind");
 }
 
 /// `promtool check metrics` with this on its standard input: whether it is content, and what it says.

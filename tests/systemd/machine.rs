@@ -26,6 +26,7 @@ kernel_interface = "sluice-wan"
 
 [control]
 socket = "/run/sluice/control.sock"
+http = "127.0.0.1:9106"
 "#;
 
 const SERVICES: &str = r#"

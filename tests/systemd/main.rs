@@ -104,7 +104,7 @@ fn a_stuck_worker_misses_the_watchdog_and_the_dataplane_is_restarted() -> Result
     let machine = Machine::boot()?;
     machine.start_both()?;
     let (dataplane, control) = (machine.pid_of("sluice-dataplane")?, machine.pid_of("sluiced")?);
-    let worker = Pid::from_raw(worker_of(dataplane));
+    let worker = Pid::from_raw(thread_of(dataplane, "worker"));
     // Stops this one thread: the others, the main lcore among them, go on.
     ptrace::attach(worker).expect("attached");
     waitpid(worker, Some(WaitPidFlag::__WALL)).expect("stopped");
@@ -121,15 +121,34 @@ fn a_stuck_worker_misses_the_watchdog_and_the_dataplane_is_restarted() -> Result
     Ok(())
 }
 
-/// The thread that forwards: DPDK names it after its lcore.
-fn worker_of(pid: i32) -> i32 {
+#[test]
+fn a_stuck_web_server_misses_the_watchdog_and_sluiced_is_restarted() -> Result<()> {
+    let machine = Machine::boot()?;
+    machine.start_both()?;
+    let (dataplane, control) = (machine.pid_of("sluice-dataplane")?, machine.pid_of("sluiced")?);
+    let web = Pid::from_raw(thread_of(control, "http"));
+    ptrace::attach(web).expect("attached");
+    waitpid(web, Some(WaitPidFlag::__WALL)).expect("stopped");
+    wait_until("systemd to restart sluiced", LIMIT, || {
+        let _ = waitpid(web, Some(WaitPidFlag::__WALL | WaitPidFlag::WNOHANG));
+        let pid = machine.pid_of("sluiced").unwrap_or(0);
+        Ok((pid != 0 && pid != control).then_some(()))
+    })?;
+    assert!(machine.log().contains("the web server's thread has not gone on for 2 s"), "{}", machine.log());
+    machine.wait_for_tables()?;
+    assert_eq!(machine.pid_of("sluice-dataplane")?, dataplane);
+    Ok(())
+}
+
+/// The thread of a process with this in its name; DPDK names workers after their lcores.
+fn thread_of(pid: i32, part: &str) -> i32 {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("its threads");
     let mut threads = threads.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
-    let is_worker = |thread: &i32| {
+    let is_it = |thread: &i32| {
         let name = fs::read_to_string(format!("/proc/{pid}/task/{thread}/comm")).unwrap_or_default();
-        name.contains("worker")
+        name.contains(part)
     };
-    threads.find(is_worker).expect("a worker")
+    threads.find(is_it).unwrap_or_else(|| panic!("no thread {part}"))
 }
 
 #[test]

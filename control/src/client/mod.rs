@@ -15,6 +15,8 @@ mod table;
 mod top;
 mod words;
 
+pub use top::on_screen;
+
 use crate::protocol::{
     Changed, ConnectionRow, Count, DEFAULT_SOCKET, Drops, EventRow, Explained, GroupRow, PortRow, Request, ServiceRow,
     SettingRow, Status, Totals, payload,

@@ -8,6 +8,7 @@ use super::rates;
 use super::server::{ServeError, Server};
 use super::state::Daemon;
 use super::supervise;
+use super::vitals;
 use crate::web::{self, Web, WebError};
 use clap::{CommandFactory, Parser};
 use config::{ConfigError, Machine, Services};
@@ -103,14 +104,15 @@ async fn live(
     tokio::task::spawn_local(supervise::run(Rc::clone(&daemon)));
     tokio::task::spawn_local(rates::run(Rc::clone(&daemon)));
     tokio::task::spawn_local(server.serve(Rc::clone(&daemon)));
+    let mut pulse = None;
     if let Some(web) = web {
         let (sender, questions) = web::questions();
         tokio::task::spawn_local(observe::run(Rc::clone(&daemon), questions));
         log::info!("metrics and a page at http://{}/", web.address());
-        web.start(sender, daemon.machine.control.http_reals)?;
+        pulse = Some(web.start(sender, daemon.machine.control.http_reals)?);
     }
     log::info!("sluiced {} serves {}", env!("CARGO_PKG_VERSION"), socket.display());
-    tokio::task::spawn_local(give_signs_of_life());
+    tokio::task::spawn_local(vitals::run(pulse));
     host::notify::ready(&format!("serves {}", socket.display()));
 
     loop {
@@ -121,21 +123,8 @@ async fn live(
         }
     }
     host::notify::stopping();
-    // While the lock is held: nobody else's is removed.
-    if let Err(error) = std::fs::remove_file(&socket) {
-        log::warn!("socket {} can't be removed: {error}; the next sluiced replaces it", socket.display());
-    }
     log::info!("sluiced ends; the dataplane goes on as it is");
     Ok(())
-}
-
-/// From the loop that does everything else, so that it tells of that one.
-async fn give_signs_of_life() {
-    let Some(watchdog) = host::notify::Watchdog::of_this_process() else { return };
-    loop {
-        watchdog.alive();
-        tokio::time::sleep(watchdog.interval()).await;
-    }
 }
 
 async fn reload(daemon: Rc<Daemon>) {

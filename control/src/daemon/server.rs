@@ -64,8 +64,9 @@ pub enum ServeError {
     },
 }
 
-/// The socket, bound and owned: while this lives, no other sluiced gets it.
+/// The socket, bound and owned: while this lives, no other sluiced gets it. Its file goes with it.
 pub struct Server {
+    socket: PathBuf,
     listener: UnixListener,
     owner: (u32, u32),
     _lock: File,
@@ -96,7 +97,7 @@ impl Server {
         rustix::process::umask(mask);
         let listener = bound.map_err(failed("it can't be bound"))?;
         let metadata = fs::metadata(socket).map_err(failed("it can't be looked at"))?;
-        Ok(Self { listener, owner: (metadata.uid(), metadata.gid()), _lock: lock })
+        Ok(Self { socket: socket.to_owned(), listener, owner: (metadata.uid(), metadata.gid()), _lock: lock })
     }
 
     /// Serves clients for ever, each in its own task.
@@ -144,6 +145,15 @@ impl Server {
     fn allows(&self, peer: &UCred) -> bool {
         let (user, group) = self.owner;
         peer.uid() == 0 || peer.uid() == user || peer.gid() == group || in_group(peer, group)
+    }
+}
+
+impl Drop for Server {
+    /// While the lock is held: nobody else's is removed.
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.socket) {
+            log::warn!("socket {} can't be removed: {error}; the next sluiced replaces it", self.socket.display());
+        }
     }
 }
 

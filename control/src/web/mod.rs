@@ -11,9 +11,11 @@
 pub mod metrics;
 mod overview;
 mod page;
+mod pulse;
 mod routes;
 mod server;
 mod source;
 
+pub use pulse::Pulse;
 pub use server::{Web, WebError};
 pub use source::{Question, Questions, Readiness, Snapshot, questions};

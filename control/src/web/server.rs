@@ -1,5 +1,6 @@
 //! The thread that serves HTTP: connections in, all of them bounded in number, size and time.
 
+use super::pulse::Pulse;
 use super::routes::{self, Site};
 use super::source::{Question, Source};
 use hyper::server::conn::http1;
@@ -74,25 +75,30 @@ impl Web {
     }
 
     /// Serves until this process ends, on a thread of its own; asks `questions`. `with_reals`: the metrics have the
-    /// reals too.
+    /// reals too. The pulse goes on as long as the thread does.
     ///
     /// # Errors
     /// Where the thread or its runtime can't be made.
-    pub fn start(self, questions: mpsc::Sender<Question>, with_reals: bool) -> Result<(), WebError> {
+    pub fn start(self, questions: mpsc::Sender<Question>, with_reals: bool) -> Result<Pulse, WebError> {
         let Self { listener, address } = self;
         let failed = |error| WebError::Thread { address, error };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(failed)?;
         let site =
             Arc::new(Site { source: Source::new(questions), with_reals, local_only: address.ip().is_loopback() });
+        let pulse = Pulse::default();
+        let kept = pulse.clone();
         let serve = move || {
-            let outcome = runtime.block_on(async { serve(TcpListener::from_std(listener)?, site).await });
+            let outcome = runtime.block_on(async {
+                tokio::spawn(kept.keep());
+                serve(TcpListener::from_std(listener)?, site).await
+            });
             if let Err(error) = outcome {
                 log::error!("http {address} is not served: {error}");
             }
         };
         std::thread::Builder::new().name("http".to_owned()).spawn(serve).map_err(failed)?;
-        Ok(())
+        Ok(pulse)
     }
 }
 

@@ -12,8 +12,11 @@ use data::{Feed, Sample};
 use keys::Step;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use signal_hook::consts::{SIGHUP, SIGTERM};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use view::View;
 
@@ -49,15 +52,27 @@ pub(super) fn run(socket: &Path, top: Top, out: &mut dyn Write) -> Result<(), St
     let mut view = View::default();
     view.take(feed.first()?);
     feed.follow();
-    // Brings the terminal back at the end, and before a panic's message.
-    let mut terminal = ratatui::try_init()?;
-    let outcome = live(&mut terminal, &mut view, &feed);
-    ratatui::try_restore()?;
-    Ok(outcome?)
+    let ended = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&ended))?;
+    }
+    Ok(on_screen(|terminal| live(terminal, &mut view, &feed, &ended))?)
 }
 
-fn live(terminal: &mut ratatui::DefaultTerminal, view: &mut View, feed: &Feed) -> io::Result<()> {
-    loop {
+/// Runs `work` with the whole terminal, keys coming one by one. The terminal is as before at its end, and before the
+/// message of a panic.
+///
+/// # Errors
+/// The terminal fails, or what `work` returns.
+pub fn on_screen<T>(work: impl FnOnce(&mut ratatui::DefaultTerminal) -> io::Result<T>) -> io::Result<T> {
+    let mut terminal = ratatui::try_init()?;
+    let outcome = work(&mut terminal);
+    ratatui::try_restore()?;
+    outcome
+}
+
+fn live(terminal: &mut ratatui::DefaultTerminal, view: &mut View, feed: &Feed, ended: &AtomicBool) -> io::Result<()> {
+    while !ended.load(Ordering::Relaxed) {
         terminal.draw(|frame| draw::draw(frame, view))?;
         let has_event = event::poll(GLANCE)?;
         while let Some(news) = feed.news() {
@@ -71,9 +86,10 @@ fn live(terminal: &mut ratatui::DefaultTerminal, view: &mut View, feed: &Feed) -
             && key.kind != KeyEventKind::Release
             && view.key(key) == Step::End
         {
-            return Ok(());
+            break;
         }
     }
+    Ok(())
 }
 
 /// Two samples a second apart, and one frame of them: services with their reals, drops, workers.
