@@ -1,93 +1,12 @@
 //! The page in a real browser: headless Chromium, driven by its driver (Debian's packages chromium and chromium-driver).
 
+#[path = "support/browser.rs"]
+mod browser;
 mod support;
 
-use fantoccini::{Client, ClientBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
-use serde_json::{Value, json};
-use std::net::{SocketAddr, TcpStream};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use browser::Browser;
 use std::time::{Duration, Instant};
-use support::http::free_address;
-use support::{FakeDataplane, PATIENCE, Site, eventually};
-
-/// A browser with one window; ended when dropped.
-struct Browser {
-    driver: Child,
-    client: Client,
-}
-
-impl Browser {
-    async fn open(site: &Site) -> Self {
-        let address = free_address();
-        let log = std::fs::File::create(site.path("driver.log")).expect("a log");
-        let driver = Command::new("chromedriver")
-            .arg(format!("--port={}", address.port()))
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("chromedriver of Debian's package chromium-driver: ./setup.sh installs it");
-        let mut browser = Self { driver, client: connect(address, site).await };
-        assert!(browser.driver.try_wait().expect("its status").is_none(), "chromedriver ended");
-        browser
-    }
-
-    async fn run(&self, script: &str) -> Value {
-        self.client.execute(&format!("return ({script});"), Vec::new()).await.expect(script)
-    }
-
-    /// The text of the page, as it is seen.
-    async fn text(&self) -> String {
-        self.run("document.body.innerText").await.as_str().unwrap_or_default().to_owned()
-    }
-
-    /// Waits until this is on the page.
-    async fn shows(&self, part: &str) -> String {
-        let since = Instant::now();
-        loop {
-            let text = self.text().await;
-            if text.contains(part) {
-                return text;
-            }
-            assert!(since.elapsed() < PATIENCE, "{part:?} is not on the page:\n{text}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        // The driver leaves its browser behind: both are of one process group, which is the driver's own.
-        let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", self.driver.id())]).status();
-        let _ = self.driver.wait();
-    }
-}
-
-async fn connect(driver: SocketAddr, site: &Site) -> Client {
-    eventually("chromedriver listens", || TcpStream::connect(driver).ok());
-    let flags = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--disable-dev-shm-usage",
-        "--window-size=1360,900",
-    ];
-    let mut arguments: Vec<String> = flags.into_iter().map(str::to_owned).collect();
-    arguments.push(format!("--user-data-dir={}", site.path("profile").display()));
-    let options = json!({"goog:chromeOptions": {"args": arguments}, "goog:loggingPrefs": {"browser": "ALL"}});
-    let Value::Object(capabilities) = options else { unreachable!("an object") };
-    let mut builder = ClientBuilder::new(HttpConnector::new());
-    builder.capabilities(capabilities);
-    builder.connect(&format!("http://{driver}")).await.expect("a browser")
-}
+use support::{FakeDataplane, PATIENCE, Site};
 
 /// One browser for all of it: its start takes most of the time.
 #[tokio::test]
@@ -97,7 +16,7 @@ async fn the_page_shows_the_director_live_and_outlives_dataplane_and_sluiced() {
     let dataplane = FakeDataplane::start(&site.link());
     let sluiced = site.start();
     site.connected();
-    let browser = Browser::open(&site).await;
+    let browser = Browser::open(&site.path("")).await;
     browser.client.goto(&format!("http://{address}/")).await.expect("the page");
 
     // All of it is there.
@@ -131,7 +50,7 @@ async fn the_page_shows_the_director_live_and_outlives_dataplane_and_sluiced() {
 
     // What is typed filters.
     browser.run("(() => { const f = document.getElementById('filter'); f.value = 'dns'; f.dispatchEvent(new Event('input')); })()").await;
-    eventually_without(&browser, "172.16.0.2:80").await;
+    browser.loses("172.16.0.2:80").await;
 }
 
 /// Nothing sticks out on a telephone, a tablet, a desk.
@@ -151,7 +70,7 @@ async fn keyboard_and_markup(browser: &Browser) {
     assert_eq!(browser.run("document.activeElement.textContent").await, "web");
     browser.run("document.activeElement.click()").await;
     assert_eq!(browser.run(&format!("{fold}.getAttribute('aria-expanded')")).await, "false");
-    eventually_without(browser, "172.16.0.3:8000").await;
+    browser.loses("172.16.0.3:8000").await;
     browser.run("document.activeElement.click()").await;
     browser.shows("172.16.0.3:8000").await;
     for (what, selector) in [
@@ -186,13 +105,5 @@ async fn eventually_charts(browser: &Browser) {
     while browser.run(drawn).await.as_u64() == Some(0) {
         assert!(since.elapsed() < PATIENCE, "no line in the chart");
         tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-}
-
-async fn eventually_without(browser: &Browser, part: &str) {
-    let since = Instant::now();
-    while browser.text().await.contains(part) {
-        assert!(since.elapsed() < PATIENCE, "{part:?} is still on the page");
-        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

@@ -2,6 +2,8 @@
 //! real servers. A file is one behaviour, named after the requirement that it shows. Needs root, and the binaries of the
 //! workspace (`cargo build --workspace --bins`).
 
+#[path = "../../control/tests/support/browser.rs"]
+mod browser;
 mod support;
 
 mod app_1;
@@ -36,6 +38,7 @@ mod ops_1_health;
 mod ops_1_rolling;
 mod ops_2;
 mod ops_4;
+mod page;
 mod sch_1;
 mod tun_1;
 mod tun_2;
