@@ -94,7 +94,8 @@ buildah commit -q "$seed" "$base_name" >/dev/null
 if [ "$whole" ]; then
     # As in the image with Rust: its folder in PATH. Crates come from whom this machine trusts.
     buildah add -q "$seed" "$(rustc --print sysroot)" /usr/local/rust >/dev/null
-    buildah add -q "$seed" /etc/ssl/certs/ca-certificates.crt /usr/local/rust/trusted.crt >/dev/null
+    cat /etc/ssl/certs/ca-certificates.crt /usr/local/share/ca-certificates/*.crt >"$work/trusted.crt" 2>/dev/null || true
+    buildah add -q "$seed" "$work/trusted.crt" /usr/local/rust/trusted.crt >/dev/null
     buildah config --env CARGO_HTTP_CAINFO=/usr/local/rust/trusted.crt --env PATH=/usr/local/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$seed"
 else
     mkdir -p "$work/bin"
