@@ -235,6 +235,7 @@ fn show(outcome: &Outcome) {
             latency.p50, latency.p99, latency.p99_9, latency.max
         );
     }
+    println!("blocked      {:>14.1} % of the sends, the port's ring being full", outcome.blocked * 100.0);
     println!("pause        {:>14} us, the longest of the generator itself", outcome.longest_pause);
     if let Some(complaint) = outcome.complaint(false) {
         println!("wrong: {complaint}");

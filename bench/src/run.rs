@@ -106,6 +106,7 @@ fn chosen(arguments: &Arguments, extent: Extent) -> Result<Vec<Scenario>, String
 
 /// Runs the scenarios; whatever happens, hugepages that were added are given back.
 fn measure(chosen: &[Scenario], mut suite: Suite, folder: &Path) -> Result<Report, Box<dyn Error>> {
+    suite.cores.keep_to_main();
     let mut result = Ok(());
     for scenario in chosen {
         result = suite.run(scenario);
@@ -114,8 +115,22 @@ fn measure(chosen: &[Scenario], mut suite: Suite, folder: &Path) -> Result<Repor
         }
     }
     lab::give_back(folder)?;
-    result?;
+    result.map_err(|error| kept(&error.to_string(), folder))?;
     Ok(suite.finish())
+}
+
+/// The words of an error, with the logs that they name kept: the folder goes.
+fn kept(said: &str, folder: &Path) -> String {
+    let logs = std::env::temp_dir().join(format!("sluice-bench-logs-{}", std::process::id()));
+    let is_log = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "log");
+    let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).filter(is_log);
+    let copied = fs::create_dir_all(&logs).is_ok()
+        && files.map(|file| fs::copy(&file, logs.join(file.file_name().unwrap_or_default()))).all(|copy| copy.is_ok());
+    if !copied {
+        return said.to_owned();
+    }
+    let named = said.replace(&folder.display().to_string(), &logs.display().to_string());
+    format!("{named}\nThe logs of its processes: {}", logs.display())
 }
 
 fn put_into(page: &Path, report: &Report) -> Result<(), Box<dyn Error>> {

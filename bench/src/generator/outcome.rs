@@ -56,6 +56,9 @@ pub struct Outcome {
     pub faults: BTreeMap<Fault, u64>,
     /// The first packet with a fault, in words.
     pub example: Option<String>,
+    /// The share of the sends that found too little room in the port's ring, 0 to 1. Near 0 at the highest rate, it is the
+    /// generator that makes no more.
+    pub blocked: f64,
     /// The longest time that the generator itself was kept from its work, microseconds: others ran on its core.
     pub longest_pause: u64,
     /// If it was asked for.

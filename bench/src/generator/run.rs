@@ -64,6 +64,9 @@ struct Pace {
     due: f64,
     last_round: u64,
     longest_round: u64,
+    /// How often a burst was given to a port, and how often the port did not take all of it.
+    sends: u64,
+    blocked: u64,
     /// Packets that may be on their way; those given up for lost do not count.
     outstanding: u64,
     given_up: u64,
@@ -130,6 +133,7 @@ impl Generator {
         self.sequence = sequence;
         outcome.seconds = stopped.wrapping_sub(pace.start) as f64 / tsc_hz() as f64;
         outcome.rate = returned as f64 / outcome.seconds.max(1e-9);
+        outcome.blocked = pace.blocked as f64 / pace.sends.max(1) as f64;
         outcome.longest_pause = pace.longest_round * 1_000_000 / tsc_hz();
         Ok(outcome)
     }
@@ -161,6 +165,8 @@ impl Generator {
             let [wan, lan] = &mut self.ports;
             let port = if of.1 == Side::Client { wan } else { lan };
             let taken = port.tx.first_mut().map_or(0, |queue| queue.send(&mut waiting));
+            pace.sends += 1;
+            pace.blocked += u64::from(!waiting.is_empty());
             let given_up = if pace.interval > 0.0 { waiting.len() } else { 0 };
             traffic.sent(of.0, taken, given_up);
             if given_up > 0 {
@@ -233,6 +239,8 @@ impl Pace {
             due: 0.0,
             last_round: start,
             longest_round: 0,
+            sends: 0,
+            blocked: 0,
             outstanding,
             given_up: 0,
             missing: 0,

@@ -10,7 +10,7 @@ use std::process::Command;
 pub struct Machine {
     /// The processor, by its own words.
     pub cpu: String,
-    /// How many of it the bench may use.
+    /// How many cores of it there are.
     pub cores: usize,
     /// Cycles a second of the time stamp counter.
     pub tsc_hz: u64,
@@ -42,7 +42,7 @@ impl Machine {
         let changed = if said("git", &["status", "--porcelain", "--untracked-files=no"]).is_empty() { "" } else { "+" };
         Self {
             cpu: after(&cpu, "model name").unwrap_or_default(),
-            cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            cores: cpu.lines().filter(|line| line.starts_with("processor")).count().max(1),
             tsc_hz: tsc_hz(),
             memory: kib / 1024,
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),

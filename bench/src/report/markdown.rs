@@ -1,7 +1,7 @@
 //! A report in docs/performance.md: what is between two markers is replaced.
 
 use super::table::{goal, number, ratio};
-use super::{Measurement, Report};
+use super::{Report, Verdict};
 use std::fmt::Write;
 
 /// Before what is replaced.
@@ -17,8 +17,26 @@ pub fn put_into(page: &str, report: &Report, charts: &[String]) -> Option<String
 }
 
 fn tables(report: &Report, charts: &[String]) -> String {
+    let mut text = head(report);
+    goals(&mut text, report);
+    figures(&mut text, report);
+    // Writing to a String cannot fail, here and below.
+    for chart in charts {
+        let _ = writeln!(text, "\n![{0}](performance/{0}.svg) ([PNG](performance/{0}.png))", chart);
+    }
+    if !report.skipped.is_empty() {
+        text += "\nNot measured in this run:\n\n";
+        for skipped in &report.skipped {
+            let _ = writeln!(text, "- {}: {}", skipped.name, skipped.why);
+        }
+    }
+    text
+}
+
+/// Where and when.
+fn head(report: &Report) -> String {
     let machine = &report.machine;
-    let mut text = format!(
+    format!(
         "Measured on {} UTC, commit `{}`: {} x {}, {:.2} GHz time stamp counter, {} MiB, Linux {}, DPDK {}, {}. A step of \
          the calibration loop took {} cycles before and {} after.\n",
         machine.date,
@@ -32,28 +50,33 @@ fn tables(report: &Report, charts: &[String]) -> String {
         machine.rustc,
         number(report.calibration[0]),
         number(report.calibration[1]),
-    );
-    // Writing to a String cannot fail.
-    let goals: Vec<&Measurement> = report.measurements.iter().filter(|found| found.goal.is_some()).collect();
-    if !goals.is_empty() {
-        text += "\n### Goals\n\n| what | median | goal | |\n|---|---|---|---|\n";
-        for found in goals {
-            let Some(goal) = &found.goal else { continue };
-            let verdict = if goal.reached { "reached" } else { "**missed**" };
-            let against =
-                Some(ratio(found)).filter(|ratio| !ratio.is_empty()).map(|ratio| format!(" ({ratio} of macswap)"));
-            let _ = writeln!(
-                text,
-                "| {} | {} {}{} | {} | {verdict} |",
-                found.name,
-                number(found.median()),
-                found.unit,
-                against.unwrap_or_default(),
-                goal.words
-            );
-        }
+    )
+}
+
+fn goals(text: &mut String, report: &Report) {
+    let found: Vec<_> =
+        report.measurements.iter().filter_map(|found| found.goal.as_ref().map(|goal| (found, goal))).collect();
+    if found.is_empty() {
+        return;
     }
-    text += "\n### Figures\n\n| what | median | lowest - highest | runs | of macswap | goal | further |\n|---|---|---|---|---|---|---|\n";
+    *text += "\n### Goals\n\n| what | median | goal | |\n|---|---|---|---|\n";
+    for (found, goal) in found {
+        let verdict = if goal.verdict == Verdict::Missed { "**missed**".into() } else { goal.verdict.to_string() };
+        let against = Some(ratio(found)).filter(|ratio| !ratio.is_empty());
+        let _ = writeln!(
+            text,
+            "| {} | {} {}{} | {} | {verdict} |",
+            found.name,
+            number(found.median()),
+            found.unit,
+            against.map(|ratio| format!(" ({ratio} of macswap)")).unwrap_or_default(),
+            goal.words
+        );
+    }
+}
+
+fn figures(text: &mut String, report: &Report) {
+    *text += "\n### Figures\n\n| what | median | lowest - highest | runs | of macswap | goal | further |\n|---|---|---|---|---|---|---|\n";
     for found in &report.measurements {
         let (low, high) = found.spread();
         let details = found.details.iter().map(|(name, value)| format!("{name}: {}", number(*value)));
@@ -72,21 +95,12 @@ fn tables(report: &Report, charts: &[String]) -> String {
             further.join("; ")
         );
     }
-    for chart in charts {
-        let _ = writeln!(text, "\n![{0}](performance/{0}.svg) ([PNG](performance/{0}.png))", chart);
-    }
-    if !report.skipped.is_empty() {
-        text += "\nNot measured in this run:\n\n";
-        for skipped in &report.skipped {
-            let _ = writeln!(text, "- {}: {}", skipped.name, skipped.why);
-        }
-    }
-    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Measurement;
 
     #[test]
     fn only_what_is_between_the_markers_is_replaced() {

@@ -46,12 +46,46 @@ pub struct Measurement {
 }
 
 /// What was to be reached.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Goal {
     /// In words, such as `at most 110`.
     pub words: String,
-    /// Whether the median reaches it.
-    pub reached: bool,
+    /// What the median says.
+    pub verdict: Verdict,
+}
+
+/// Whether a goal was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It was.
+    Reached,
+    /// It was not.
+    Missed,
+    /// As much came back as from macswap: the generator makes no more, and what is measured could.
+    AtTheLimit,
+    /// Far more came back than from macswap, so macswap was held up and says nothing.
+    NotJudged,
+}
+
+/// More than this times what macswap reached is not by chance.
+const BY_CHANCE: f64 = 1.1;
+
+impl Verdict {
+    fn of(reached: bool) -> Self {
+        if reached { Self::Reached } else { Self::Missed }
+    }
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Reached => "reached",
+            Self::Missed => "missed",
+            Self::AtTheLimit => "at the generator's limit",
+            Self::NotJudged => "not judged, macswap was held up",
+        })
+    }
 }
 
 /// A scenario that was not measured.
@@ -93,22 +127,26 @@ impl Measurement {
     /// To be at most this.
     #[must_use]
     pub fn at_most(mut self, limit: f64) -> Self {
-        self.goal = Some(Goal { words: format!("at most {limit}"), reached: self.median() <= limit });
+        self.goal = Some(Goal { words: format!("at most {limit}"), verdict: Verdict::of(self.median() <= limit) });
         self
     }
 
     /// To be at least this.
     #[must_use]
     pub fn at_least(mut self, limit: f64) -> Self {
-        self.goal = Some(Goal { words: format!("at least {limit}"), reached: self.median() >= limit });
+        self.goal = Some(Goal { words: format!("at least {limit}"), verdict: Verdict::of(self.median() >= limit) });
         self
     }
 
     /// To be at least so many percent of what macswap reaches.
     #[must_use]
     pub fn at_least_of_ceiling(mut self, percent: f64) -> Self {
-        let reached = self.ratio().is_some_and(|ratio| ratio * 100.0 >= percent);
-        self.goal = Some(Goal { words: format!("at least {percent} % of macswap"), reached });
+        let verdict = match self.ratio() {
+            Some(ratio) if ratio > BY_CHANCE => Verdict::NotJudged,
+            Some(ratio) if ratio > 1.0 => Verdict::AtTheLimit,
+            ratio => Verdict::of(ratio.is_some_and(|ratio| ratio * 100.0 >= percent)),
+        };
+        self.goal = Some(Goal { words: format!("at least {percent} % of macswap"), verdict });
         self
     }
 
@@ -150,10 +188,16 @@ mod tests {
     #[test]
     fn goals_are_judged_by_the_median() {
         let of = |runs: &[f64]| Measurement::new("x", "cycles", runs.to_vec());
-        assert!(of(&[100.0, 109.0, 300.0]).at_most(110.0).goal.unwrap().reached);
-        assert!(!of(&[100.0, 111.0, 300.0]).at_most(110.0).goal.unwrap().reached);
-        assert!(of(&[8.0]).ceiling(Some(10.0)).at_least_of_ceiling(80.0).goal.unwrap().reached);
-        assert!(!of(&[7.0]).ceiling(Some(10.0)).at_least_of_ceiling(80.0).goal.unwrap().reached);
-        assert!(!of(&[7.0]).at_least_of_ceiling(80.0).goal.unwrap().reached, "no ceiling was measured");
+        let verdict = |measurement: Measurement| measurement.goal.unwrap().verdict;
+        assert_eq!(verdict(of(&[100.0, 109.0, 300.0]).at_most(110.0)), Verdict::Reached);
+        assert_eq!(verdict(of(&[100.0, 111.0, 300.0]).at_most(110.0)), Verdict::Missed);
+        let of_ten = |reached| verdict(of(&[reached]).ceiling(Some(10.0)).at_least_of_ceiling(80.0));
+        assert_eq!((of_ten(8.0), of_ten(7.0)), (Verdict::Reached, Verdict::Missed));
+        assert_eq!(
+            (of_ten(10.3), of_ten(38.0)),
+            (Verdict::AtTheLimit, Verdict::NotJudged),
+            "no director beats macswap"
+        );
+        assert_eq!(verdict(of(&[7.0]).at_least_of_ceiling(80.0)), Verdict::Missed, "no ceiling was measured");
     }
 }

@@ -24,10 +24,7 @@ pub fn ratio(measurement: &Measurement) -> String {
 
 /// The goal and whether it was reached. Empty without one.
 pub fn goal(measurement: &Measurement) -> String {
-    measurement
-        .goal
-        .as_ref()
-        .map_or_else(String::new, |goal| format!("{}: {}", goal.words, if goal.reached { "reached" } else { "missed" }))
+    measurement.goal.as_ref().map_or_else(String::new, |goal| format!("{}: {}", goal.words, goal.verdict))
 }
 
 /// One line of the table.

@@ -1,6 +1,7 @@
 //! The director's three programs.
 
-use super::{Cores, Memory};
+use super::last_words::ended;
+use super::{Cores, Measured, Memory};
 use crate::generator::plan::Network;
 use crate::network::ports_and_neighbours;
 use lab::{COMMAND_LIMIT, LabError, Process, Result};
@@ -45,7 +46,7 @@ pub struct Director {
     folder: PathBuf,
     link: PathBuf,
     // Control first: it would complain about a dataplane that is gone.
-    _control: Process,
+    control: Process,
     dataplane: Process,
 }
 
@@ -114,20 +115,21 @@ impl Director {
         }
         let mut dataplane = spawn("sluice-dataplane", folder, |command| command.arg("--config").arg(&config))?;
         lab::wait_until("the dataplane to start", START, || {
-            dataplane.check_running()?;
+            check(&mut dataplane)?;
             Ok(link.exists().then_some(()))
         })?;
         let mut control =
             spawn("sluiced", folder, |command| command.arg("--config").arg(&config).arg("--services").arg(&services))?;
         lab::wait_until("sluiced to have its tables in force", START, || {
-            control.check_running()?;
+            check(&mut control)?;
+            check(&mut dataplane)?;
             if !socket.exists() {
                 return Ok(None);
             }
             let Ok(status) = sluice(folder, &["--format", "json", "status"]) else { return Ok(None) };
             Ok(lab::has_tables_in_force(&status).then_some(()))
         })?;
-        Ok(Self { folder: folder.to_owned(), link, _control: control, dataplane })
+        Ok(Self { folder: folder.to_owned(), link, control, dataplane })
     }
 
     /// Runs the command line; returns what it printed.
@@ -189,6 +191,13 @@ impl Director {
     }
 }
 
+impl Measured for Director {
+    fn check_running(&mut self) -> Result<()> {
+        check(&mut self.dataplane)?;
+        check(&mut self.control)
+    }
+}
+
 impl Drop for Director {
     fn drop(&mut self) {
         drop(self.dataplane.signal(lab::Signal::TERM));
@@ -243,6 +252,14 @@ fn machine(folder: &Path, link: &Path, ports: &Ports<'_>, memory: Memory) -> Str
         folder.display(),
         link.display()
     )
+}
+
+/// An error, with its last words, if it ended.
+fn check(process: &mut Process) -> Result<()> {
+    process.check_running().map_err(|error| match error {
+        LabError::Ended { what, status, .. } => ended(&what, status, process.log_path()),
+        other => other,
+    })
 }
 
 fn spawn<'a>(name: &str, folder: &Path, with: impl FnOnce(&mut Command) -> &mut Command + 'a) -> Result<Process> {

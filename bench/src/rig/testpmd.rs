@@ -1,7 +1,8 @@
 //! DPDK's own test program in the director's place: it swaps the MAC addresses and does nothing else. What is faster
 //! than that is not a director.
 
-use super::{Cores, Memory};
+use super::last_words::ended;
+use super::{Cores, Measured, Memory};
 use lab::{LabError, Result};
 use std::io::Write;
 use std::path::Path;
@@ -48,9 +49,7 @@ impl Testpmd {
     /// It does not in time; with its log.
     pub fn wait_until_it_forwards(&mut self) -> Result<()> {
         lab::wait_until("dpdk-testpmd to forward", Duration::from_secs(60), || {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return Err(LabError::Ended { what: PROGRAM.into(), status: status.to_string(), log: self.log() });
-            }
+            self.check_running()?;
             Ok(self.log().contains("packet forwarding - ports=").then_some(()))
         })
     }
@@ -73,6 +72,15 @@ impl Testpmd {
 
     fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Measured for Testpmd {
+    fn check_running(&mut self) -> Result<()> {
+        match self.child.try_wait() {
+            Ok(Some(status)) => Err(ended(PROGRAM, status.to_string(), &self.log)),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -54,6 +54,6 @@ fn measure(services: u32, runs: u16) -> Result<TableFigures, String> {
             tsc().wrapping_sub(begin) as f64 / f64::from(LOOK_UPS)
         })
         .collect();
-    let name = format!("service look-up on a miss, {services} services");
+    let name = "service look-up on a miss".to_owned();
     Ok(TableFigures { name, services, cycles: Figure::of(&mut cycles) })
 }

@@ -10,6 +10,8 @@ use rte_rs::cycles::tsc;
 use rte_rs::{Burst, Mempool};
 
 const MILLION: u32 = 1_000_000;
+/// Connections opened while a million live.
+const MORE: u32 = 131_072;
 /// Later than any timeout of a UDP connection, in milliseconds.
 const AN_HOUR: u64 = 3_600_000;
 /// Timers that a round of the worker looks at.
@@ -30,6 +32,15 @@ impl Opening {
             burst: Burst::new(),
             cycles: 0,
         })
+    }
+
+    /// Cycles for each of `count` connections that this packet of the flows from `first` on opens.
+    fn fill(&mut self, pattern: &Pattern, first: u32, count: u32) -> Result<f64, String> {
+        let before = self.cycles;
+        for first in (first..first + count).step_by(Burst::CAPACITY) {
+            self.round(pattern, first)?;
+        }
+        Ok((self.cycles - before) as f64 / f64::from(count))
     }
 
     /// A burst of one packet each of the flows from `first` on, with the rest of the round.
@@ -59,27 +70,37 @@ pub(super) fn measure_all(
         eprintln!("skipped: new connections: {}", memory.lacking_for(MILLION));
         return Ok((Vec::new(), Vec::new()));
     }
-    let (mut fills, mut ends, mut worst, mut lives) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let datagram = Pattern::new(&flows::frame(0, false, None), false, false);
+    let syn = Pattern::new(&flows::syn(0), true, false);
+    let mut found: [Vec<f64>; 7] = Default::default();
     for _ in 0..runs {
-        let (opened, (ended, longest)) = fill_and_expire(pool)?;
-        fills.push(opened);
-        ends.push(ended);
-        worst.push(longest);
-        lives.push(live_and_die(pool)?);
+        let [filling, live, ended, longest] = fill_and_expire("udp", &datagram, pool)?;
+        let [syn_filling, syn_live, ..] = fill_and_expire("tcp", &syn, pool)?;
+        let round = [filling, live, syn_filling, syn_live, live_and_die(pool)?, ended, longest];
+        found.iter_mut().zip(round).for_each(|(runs, figure)| runs.push(figure));
     }
-    let figures = |name, runs: &mut [f64]| OpenFigures { name, connections: MILLION, cycles: Figure::of(runs) };
+    let [filling, live, syn_filling, syn_live, lives, ends, longest] = &mut found;
+    let figures = |name, first_packet, runs: &mut [f64]| OpenFigures {
+        name,
+        connections: MILLION,
+        first_packet,
+        cycles: Figure::of(runs),
+    };
     let opens = vec![
-        figures("UDP: first packet of a connection, from none to a million", &mut fills),
-        figures("TCP: open, two packets, close, expiry", &mut lives),
+        figures("new connection udp, filling the table", true, filling),
+        figures("new connection udp, so many live", true, live),
+        figures("new connection tcp (SYN), filling the table", true, syn_filling),
+        figures("new connection tcp (SYN), so many live", true, syn_live),
+        figures("tcp connection from SYN to FIN, four packets and expiry", false, lives),
     ];
     let expiry = vec![
-        figures("expiry of connections that are due at once, each", &mut ends),
-        figures("the longest round of the worker meanwhile", &mut worst),
+        figures("expiry of connections that are due at once, each", false, ends),
+        figures("longest round of the worker meanwhile", false, longest),
     ];
     Ok((opens, expiry))
 }
 
-/// Cycles for each that expires, and of the longest round, as the worker has them.
+/// Cycles for each of [`MILLION`] and [`MORE`] that expires, and of the longest round, as the worker has them.
 fn expire(pipeline: &mut Pipeline) -> (f64, f64) {
     let (mut total, mut longest) = (0, 0);
     while !pipeline.connections().is_empty() {
@@ -89,19 +110,18 @@ fn expire(pipeline: &mut Pipeline) -> (f64, f64) {
         total += round;
         longest = longest.max(round);
     }
-    (total as f64 / f64::from(MILLION), longest as f64)
+    (total as f64 / f64::from(MILLION + MORE), longest as f64)
 }
 
-/// A million datagrams, each of a new flow; then all their connections expire.
-fn fill_and_expire(pool: &Mempool) -> Result<(f64, (f64, f64)), String> {
-    let mut opening = Opening::new("udp", pool)?;
-    let datagram = Pattern::new(&flows::frame(0, false, None), false, false);
-    for first in (0..MILLION).step_by(Burst::CAPACITY) {
-        opening.round(&datagram, first)?;
-    }
-    let opened = opening.cycles as f64 / f64::from(MILLION);
+/// A million packets, each of a new flow, and some more; then all their connections expire. Cycles for each of the
+/// million, each of the others, each that expires, and of the longest round meanwhile.
+fn fill_and_expire(protocol: &str, pattern: &Pattern, pool: &Mempool) -> Result<[f64; 4], String> {
+    let mut opening = Opening::new(protocol, pool)?;
+    let filling = opening.fill(pattern, 0, MILLION)?;
+    let live = opening.fill(pattern, MILLION, MORE)?;
     opening.rig.pipeline.set_time(AN_HOUR);
-    Ok((opened, expire(&mut opening.rig.pipeline)))
+    let (ended, longest) = expire(&mut opening.rig.pipeline);
+    Ok([filling, live, ended, longest])
 }
 
 /// A million connections, one generation of 32 after the other; those closed expire after a while.

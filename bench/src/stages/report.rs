@@ -52,6 +52,8 @@ pub struct OpenFigures {
     pub name: &'static str,
     /// Connections at the end.
     pub connections: u32,
+    /// Whether it is a connection's first packet, from its way in to its way out, and nothing else.
+    pub first_packet: bool,
     /// For each connection.
     pub cycles: Figure,
 }
@@ -139,7 +141,8 @@ impl Report {
         }
         for row in self.misses.iter().chain(&self.reference) {
             let Figure { median, least, most } = row.cycles;
-            println!("{}: {median:.0} cycles ({least:.0}-{most:.0})", row.name);
+            let services = if row.services > 0 { format!(", {} services", row.services) } else { String::new() };
+            println!("{}{services}: {median:.0} cycles ({least:.0}-{most:.0})", row.name);
         }
         for row in &self.captures {
             let Figure { median, least, most } = row.cycles;

@@ -2,45 +2,46 @@
 //! checked. The rounds of the director and of macswap alternate.
 
 use super::{Extent, Suite, count_name, must_be_right, once, stream};
-use crate::generator::plan::{Kind, Method, Network, Popularity, Run, Side, Size, Stream, Until};
-use crate::network::{network, services};
+use crate::generator::plan::{Kind, Method, Popularity, Run, Side, Size, Stream, Until};
+use crate::network::services;
 use crate::report::Measurement;
-use crate::rig::{Director, GeneratorProcess, Ports, Testpmd, memif_clients};
 use lab::Result;
 use std::collections::BTreeMap;
 
 /// Seconds of a run.
 const SECONDS: f64 = 0.7;
-/// Mbufs of testpmd: two rings each way, and what it has in hand.
-const TESTPMD_MBUFS: u32 = 16_384;
+
+/// Near 0, the generator sets the pace; far from it, what is measured does.
+const RING_FULL: &str = "sends that found the ring full, %";
 
 /// What is sent, by name.
 type Points = Vec<(String, Stream)>;
-/// The figures of each, a round each; then the cycles.
-type Figures = BTreeMap<String, [Vec<f64>; 2]>;
+/// The figures of each, a round each; then the cycles; then the share of the sends that found the ring full, %.
+type Figures = BTreeMap<String, [Vec<f64>; 3]>;
 
 pub(super) fn run(suite: &mut Suite) -> Result<()> {
     let points = points(suite.extent);
-    let network = network(2);
     let (mut director, mut macswap) = (Figures::new(), Figures::new());
     for _ in 0..suite.rounds() {
         round_of_macswap(suite, &points, &mut macswap)?;
-        round_of_director(suite, &network, &points, &mut director)?;
+        round_of_director(suite, &points, &mut director)?;
     }
     for (name, stream) in &points {
-        let Some([rates, cycles]) = director.remove(name) else { continue };
-        let ceiling = macswap.get(&ceiling_name(stream)).map(|[rates, _]| crate::report::median(rates));
+        let Some([rates, cycles, full]) = director.remove(name) else { continue };
+        let ceiling = macswap.get(&ceiling_name(stream)).map(|[rates, ..]| crate::report::median(rates));
         let measurement = Measurement::new(format!("cable {name}"), "million packets/s", rates)
             .ceiling(ceiling)
-            .detail("cycles a packet, busy", crate::report::median(&cycles));
+            .detail("cycles a packet, busy", crate::report::median(&cycles))
+            .detail(RING_FULL, crate::report::median(&full));
         suite.found(match name.as_str() {
             "nat-in 1k" => measurement.at_least_of_ceiling(80.0),
             "nat-in 64k" => measurement.at_least_of_ceiling(70.0),
             _ => measurement,
         });
     }
-    for (name, [rates, _]) in macswap {
-        suite.found(Measurement::new(format!("cable {name}"), "million packets/s", rates).note("dpdk-testpmd"));
+    for (name, [rates, _, full]) in macswap {
+        let measurement = Measurement::new(format!("cable {name}"), "million packets/s", rates);
+        suite.found(measurement.detail(RING_FULL, crate::report::median(&full)).note("dpdk-testpmd"));
     }
     Ok(())
 }
@@ -86,41 +87,37 @@ fn ceiling_name(stream: &Stream) -> String {
 }
 
 fn round_of_macswap(suite: &Suite, points: &Points, figures: &mut Figures) -> Result<()> {
-    let mut generator = GeneratorProcess::start(&suite.folder, Suite::generator_memory(), suite.cores, 2)?;
-    let devices = memif_clients(&suite.folder, true);
-    let mut testpmd = Testpmd::start(&suite.folder, &devices, suite.memory(), suite.cores, TESTPMD_MBUFS)?;
-    generator.wait_for_link()?;
-    testpmd.wait_until_it_forwards()?;
+    let mut joined = suite.join_macswap()?;
     let mut done = BTreeMap::new();
     for (_, point) in points {
         let stream = Stream { method: Method::Macswap, side: Side::Client, flows: 65_536, ..point.clone() };
         let name = ceiling_name(&stream);
         if done.insert(name.clone(), ()).is_none() {
-            let outcome = generator.run(&Run::of(stream, Until::Seconds(SECONDS)))?;
+            let outcome = joined.run(&Run::of(stream, Until::Seconds(SECONDS)))?;
             must_be_right(&name, &outcome, false)?;
-            figures.entry(name).or_default()[0].push(outcome.rate / 1e6);
+            let entry = figures.entry(name).or_default();
+            entry[0].push(outcome.rate / 1e6);
+            entry[2].push(outcome.blocked * 100.0);
         }
     }
     Ok(())
 }
 
-fn round_of_director(suite: &Suite, network: &Network, points: &Points, figures: &mut Figures) -> Result<()> {
-    let mut generator = GeneratorProcess::start(&suite.folder, Suite::generator_memory(), suite.cores, 2)?;
-    let ports = Ports::one_worker(memif_clients(&suite.folder, true), network, 2_000_000, suite.cores);
-    let director = Director::start(&suite.folder, &ports, suite.memory(), &services(2))?;
-    generator.wait_for_link()?;
+fn round_of_director(suite: &Suite, points: &Points, figures: &mut Figures) -> Result<()> {
+    let mut joined = suite.join_director(2_000_000, &services(2))?;
     for (number, (name, point)) in points.iter().enumerate() {
         // Each point has connections of its own; those of a method's earlier points stay and are in nobody's way.
         let stream = Stream { first: number as u64 * 10_000_000, ..point.clone() };
-        let opened = generator.run(&once(&stream))?;
+        let opened = joined.run(&once(&stream))?;
         must_be_right(name, &opened, true)?;
-        let before = director.snapshot()?;
-        let outcome = generator.run(&Run::of(stream, Until::Seconds(SECONDS)))?;
-        let worker = director.snapshot()?.since(&before, 0);
+        let before = joined.measured.snapshot()?;
+        let outcome = joined.run(&Run::of(stream, Until::Seconds(SECONDS)))?;
+        let worker = joined.measured.snapshot()?.since(&before, 0);
         must_be_right(name, &outcome, false)?;
         let entry = figures.entry(name.clone()).or_default();
         entry[0].push(outcome.rate / 1e6);
         entry[1].push(worker.cycles_a_packet());
+        entry[2].push(outcome.blocked * 100.0);
     }
     Ok(())
 }

@@ -2,34 +2,24 @@
 
 use super::{Suite, must_be_right, once, stream};
 use crate::generator::plan::{Kind, Method, Rate, Run, Stream, Until};
-use crate::network::{network, services};
+use crate::network::services;
 use crate::report::Measurement;
-use crate::rig::{Director, GeneratorProcess, Ports, memif_clients};
 use lab::Result;
 use std::time::{Duration, Instant};
 
 const TEN_MILLION: u64 = 10_000_000;
 
-fn start(suite: &Suite, connections: u64, services: &str) -> Result<(GeneratorProcess, Director)> {
-    let network = network(2);
-    let mut generator = GeneratorProcess::start(&suite.folder, Suite::generator_memory(), suite.cores, 2)?;
-    let ports = Ports::one_worker(memif_clients(&suite.folder, true), &network, connections, suite.cores);
-    let director = Director::start(&suite.folder, &ports, suite.memory(), services)?;
-    generator.wait_for_link()?;
-    Ok((generator, director))
-}
-
 pub(super) fn ten_million(suite: &mut Suite) -> Result<()> {
-    let (mut generator, director) = start(suite, 11_000_000, &services(2))?;
+    let mut joined = suite.join_director(11_000_000, &services(2))?;
     let stream = stream(Method::Nat, Kind::Udp, TEN_MILLION);
-    must_be_right("opening 10 million", &generator.run(&once(&stream))?, true)?;
+    must_be_right("opening 10 million", &joined.run(&once(&stream))?, true)?;
     let (mut rates, mut cycles) = (Vec::new(), Vec::new());
     for _ in 0..suite.rounds() {
-        let before = director.snapshot()?;
-        let outcome = generator.run(&Run::of(stream.clone(), Until::Seconds(1.5)))?;
+        let before = joined.measured.snapshot()?;
+        let outcome = joined.run(&Run::of(stream.clone(), Until::Seconds(1.5)))?;
         must_be_right("10 million flows", &outcome, false)?;
         rates.push(outcome.rate / 1e6);
-        cycles.push(director.snapshot()?.since(&before, 0).cycles_a_packet());
+        cycles.push(joined.measured.snapshot()?.since(&before, 0).cycles_a_packet());
     }
     let measurement = Measurement::new("cable nat-in 10M", "million packets/s", rates);
     suite.found(measurement.detail("cycles a packet, busy", crate::report::median(&cycles)));
@@ -43,11 +33,11 @@ pub(super) fn churn(suite: &mut Suite) -> Result<()> {
     const NEW_A_SECOND: u64 = 50_000;
     let text = services(2).replace("[timeouts]", "[timeouts]\nudp = 60");
     // Room for those that are held, and for a minute of new ones and as long until the wheel has removed them.
-    let (mut generator, director) = start(suite, TEN_MILLION + NEW_A_SECOND * 130, &text)?;
+    let mut joined = suite.join_director(TEN_MILLION + NEW_A_SECOND * 130, &text)?;
     let held = stream(Method::Nat, Kind::Udp, TEN_MILLION);
-    must_be_right("opening 10 million", &generator.run(&once(&held))?, true)?;
+    must_be_right("opening 10 million", &joined.run(&once(&held))?, true)?;
     let renewed = Stream { first: TEN_MILLION, ..stream(Method::Nat, Kind::Udp, 2_000_000_000) };
-    let mut begun = director.resident();
+    let mut begun = joined.measured.resident();
     let (mut lost, mut faults, mut grown) = (0, 0, 0.0_f64);
     let start = Instant::now();
     let mut passed = 0;
@@ -61,19 +51,19 @@ pub(super) fn churn(suite: &mut Suite) -> Result<()> {
             burst: 8,
             ..Run::of(held.clone(), Until::Seconds(20.0))
         };
-        let outcome = generator.run(&both)?;
+        let outcome = joined.run(&both)?;
         passed += outcome.streams.get(1).map_or(0, |stream| stream.sent);
         lost += outcome.total().lost();
         faults += outcome.faults.values().sum::<u64>();
         // What it has after the first minutes is what it needs; the question is whether it goes on growing.
         if start.elapsed() < Duration::from_secs(130) {
-            begun = director.resident();
-        } else if let (Some(begun), Some(now)) = (begun, director.resident()) {
+            begun = joined.measured.resident();
+        } else if let (Some(begun), Some(now)) = (begun, joined.measured.resident()) {
             grown = grown.max((now as f64 - begun as f64) / 1024.0 / 1024.0);
         }
     }
-    let there = director.snapshot()?.workers.first().map_or(0, |worker| worker.connections);
-    must_be_right("the held ones", &generator.run(&once(&held))?, true)?;
+    let there = joined.measured.snapshot()?.workers.first().map_or(0, |worker| worker.connections);
+    must_be_right("the held ones", &joined.run(&once(&held))?, true)?;
     suite.found(
         Measurement::new("churn, held ones lost", "of 10,000,000", vec![0.0])
             .at_most(0.0)
@@ -91,21 +81,21 @@ pub(super) fn churn(suite: &mut Suite) -> Result<()> {
 pub(super) fn expiry(suite: &mut Suite) -> Result<()> {
     const MILLION: u64 = 1_000_000;
     let text = services(2).replace("[timeouts]", "[timeouts]\nudp = 3");
-    let (mut generator, director) = start(suite, 2_000_000, &text)?;
+    let mut joined = suite.join_director(2_000_000, &text)?;
     let others = Stream { first: 10 * MILLION, ..stream(Method::Nat, Kind::Udp, 1000) };
     let load =
         Run { rate: Rate::PerSecond(200_000.0), burst: 4, latency: true, ..Run::of(others, Until::Seconds(5.0)) };
-    must_be_right("others", &generator.run(&load)?, false)?;
+    must_be_right("others", &joined.run(&load)?, false)?;
     let (mut longest, mut expired, mut before) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..3 {
-        let calm = generator.run(&load)?;
+        let calm = joined.run(&load)?;
         before.extend(calm.latency.map(|latency| latency.max as f64 / 1e6));
         let open = Run::of(stream(Method::Nat, Kind::Udp, MILLION), Until::Packets(MILLION));
-        must_be_right("a million", &generator.run(&open)?, false)?;
-        let then = director.snapshot()?;
-        let outcome = generator.run(&load)?;
+        must_be_right("a million", &joined.run(&open)?, false)?;
+        let then = joined.measured.snapshot()?;
+        let outcome = joined.run(&load)?;
         must_be_right("others", &outcome, false)?;
-        expired.push(director.snapshot()?.since(&then, 0).connections_expired as f64);
+        expired.push(joined.measured.snapshot()?.since(&then, 0).connections_expired as f64);
         longest.extend(outcome.latency.map(|latency| latency.max as f64 / 1e6));
     }
     suite.found(

@@ -3,9 +3,9 @@
 use super::{Suite, must_be_right, once, stream};
 use crate::generator::outcome::Outcome;
 use crate::generator::plan::{Kind, Method, Rate, Run, Stream, Until, Verify};
-use crate::network::{many_services, network, services};
+use crate::network::{many_services, services};
 use crate::report::Measurement;
-use crate::rig::{Director, GeneratorProcess, Ports, memif_clients};
+use crate::rig::{Director, Joined};
 use lab::Result;
 
 const MILLION: u64 = 1_000_000;
@@ -14,31 +14,22 @@ const ENDLESS: u64 = 2_000_000_000;
 /// The first flow of those that come on top of what is there.
 const OTHERS: u64 = 4_000_000_000;
 
-fn start(suite: &Suite, connections: u64, services: &str) -> Result<(GeneratorProcess, Director)> {
-    let network = network(2);
-    let mut generator = GeneratorProcess::start(&suite.folder, Suite::generator_memory(), suite.cores, 2)?;
-    let ports = Ports::one_worker(memif_clients(&suite.folder, true), &network, connections, suite.cores);
-    let director = Director::start(&suite.folder, &ports, suite.memory(), services)?;
-    generator.wait_for_link()?;
-    Ok((generator, director))
-}
-
 pub(super) fn new_connections(suite: &mut Suite) -> Result<()> {
     for count in [0, 1, 1000, 10_000] {
         let text = if count == 0 { services(2) } else { many_services(count, 1) };
-        let (mut generator, director) = start(suite, 2_000_000, &text)?;
+        let mut joined = suite.join_director(2_000_000, &text)?;
         let name = match count {
             0 => "new connections udp".to_owned(),
             count => format!("new connections udp, {count} services"),
         };
-        let (rates, cycles) = open_a_million(suite, &mut generator, &director, Method::Nat, &name)?;
+        let (rates, cycles) = open_a_million(suite, &mut joined, Method::Nat, &name)?;
         let measurement = Measurement::new(name, "million/s", rates)
             .detail("cycles a connection, busy", crate::report::median(&cycles));
         suite.found(if count == 0 { measurement.at_least(1.5) } else { measurement });
         if count == 0 {
-            let (rates, _) = open_a_million(suite, &mut generator, &director, Method::Direct, "new connections")?;
+            let (rates, _) = open_a_million(suite, &mut joined, Method::Direct, "new connections")?;
             suite.found(Measurement::new("new connections udp direct", "million/s", rates));
-            whole_lives(suite, &mut generator, &director)?;
+            whole_lives(suite, &mut joined)?;
         }
     }
     Ok(())
@@ -47,19 +38,18 @@ pub(super) fn new_connections(suite: &mut Suite) -> Result<()> {
 /// Fills the empty table with a million connections, one packet each; rates in millions a second, and cycles.
 fn open_a_million(
     suite: &Suite,
-    generator: &mut GeneratorProcess,
-    director: &Director,
+    joined: &mut Joined<Director>,
     method: Method,
     name: &str,
 ) -> Result<(Vec<f64>, Vec<f64>)> {
     let (mut rates, mut cycles) = (Vec::new(), Vec::new());
     for _ in 0..suite.rounds() {
-        director.flush()?;
-        generator.forget()?;
-        let before = director.snapshot()?;
-        let outcome = generator.run(&Run::of(stream(method, Kind::Udp, MILLION), Until::Packets(MILLION)))?;
+        joined.measured.flush()?;
+        joined.generator.forget()?;
+        let before = joined.measured.snapshot()?;
+        let outcome = joined.run(&Run::of(stream(method, Kind::Udp, MILLION), Until::Packets(MILLION)))?;
         must_be_right(name, &outcome, false)?;
-        let worker = director.snapshot()?.since(&before, 0);
+        let worker = joined.measured.snapshot()?.since(&before, 0);
         rates.push(worker.connections_created as f64 / 1e6 / outcome.seconds);
         cycles.push(worker.busy_cycles as f64 / worker.connections_created.max(1) as f64);
     }
@@ -67,15 +57,15 @@ fn open_a_million(
 }
 
 /// TCP connections from SYN to FIN, four packets each, by direct routing.
-fn whole_lives(suite: &mut Suite, generator: &mut GeneratorProcess, director: &Director) -> Result<()> {
+fn whole_lives(suite: &mut Suite, joined: &mut Joined<Director>) -> Result<()> {
     let (mut rates, mut refused) = (Vec::new(), 0.0);
     for _ in 0..suite.rounds() {
-        director.flush()?;
-        generator.forget()?;
-        let before = director.snapshot()?;
-        let outcome = generator.run(&Run::of(stream(Method::Direct, Kind::Life, ENDLESS), Until::Seconds(2.0)))?;
+        joined.measured.flush()?;
+        joined.generator.forget()?;
+        let before = joined.measured.snapshot()?;
+        let outcome = joined.run(&Run::of(stream(Method::Direct, Kind::Life, ENDLESS), Until::Seconds(2.0)))?;
         must_be_right("tcp lives", &outcome, false)?;
-        let worker = director.snapshot()?.since(&before, 0);
+        let worker = joined.measured.snapshot()?.since(&before, 0);
         rates.push(worker.connections_created as f64 / 1e6 / outcome.seconds);
         refused += worker.connections_evicted as f64;
     }
@@ -87,19 +77,19 @@ fn whole_lives(suite: &mut Suite, generator: &mut GeneratorProcess, director: &D
 }
 
 pub(super) fn flood(suite: &mut Suite) -> Result<()> {
-    let (mut generator, director) = start(suite, 1_500_000, &services(2))?;
-    let established = establish(&mut generator, MILLION)?;
+    let mut joined = suite.join_director(1_500_000, &services(2))?;
+    let established = establish(&mut joined, MILLION)?;
     let flood = Stream { first: OTHERS, share: 31, ..stream(Method::Nat, Kind::Syn, ENDLESS) };
     let (mut rates, mut lost) = (Vec::new(), Vec::new());
     for _ in 0..suite.rounds() {
-        let before = director.snapshot()?;
+        let before = joined.measured.snapshot()?;
         let both =
             Run { streams: vec![established.clone(), flood.clone()], ..Run::of(flood.clone(), Until::Seconds(2.0)) };
-        let outcome = generator.run(&both)?;
+        let outcome = joined.run(&both)?;
         must_be_right("the flood", &outcome, false)?;
-        let worker = director.snapshot()?.since(&before, 0);
+        let worker = joined.measured.snapshot()?.since(&before, 0);
         rates.push(worker.received as f64 / 1e6 / outcome.seconds);
-        lost.push(connections_lost(&mut generator, &established)?);
+        lost.push(connections_lost(&mut joined, &established)?);
     }
     let measurement = Measurement::new("syn flood, established lost", "of 1,000,000", lost).at_most(0.0);
     suite.found(
@@ -111,39 +101,39 @@ pub(super) fn flood(suite: &mut Suite) -> Result<()> {
 }
 
 /// Opens TCP connections, SYN and then ACK.
-fn establish(generator: &mut GeneratorProcess, flows: u64) -> Result<Stream> {
+fn establish(joined: &mut Joined<Director>, flows: u64) -> Result<Stream> {
     let syn = stream(Method::Nat, Kind::Syn, flows);
-    must_be_right("SYNs", &generator.run(&once(&syn))?, true)?;
+    must_be_right("SYNs", &joined.run(&once(&syn))?, true)?;
     let ack = Stream { kind: Kind::Tcp, ..syn };
-    must_be_right("ACKs", &generator.run(&once(&ack))?, true)?;
+    must_be_right("ACKs", &joined.run(&once(&ack))?, true)?;
     Ok(ack)
 }
 
 /// How many of the connections do not answer, or from another real: a packet of each.
-fn connections_lost(generator: &mut GeneratorProcess, stream: &Stream) -> Result<f64> {
-    let outcome: Outcome = generator.run(&once(stream))?;
+fn connections_lost(joined: &mut Joined<Director>, stream: &Stream) -> Result<f64> {
+    let outcome: Outcome = joined.run(&once(stream))?;
     Ok((outcome.total().lost() + outcome.faults.values().sum::<u64>()) as f64)
 }
 
 pub(super) fn full_table(suite: &mut Suite) -> Result<()> {
     const ROOM: u64 = 200_000;
-    let (mut generator, director) = start(suite, ROOM, &services(2))?;
-    let established = establish(&mut generator, ROOM / 2)?;
+    let mut joined = suite.join_director(ROOM, &services(2))?;
+    let established = establish(&mut joined, ROOM / 2)?;
     let newcomers = Stream { first: OTHERS, ..stream(Method::Nat, Kind::Udp, ENDLESS) };
     let (mut rates, mut lost) = (Vec::new(), Vec::new());
     for _ in 0..suite.rounds() {
-        let before = director.snapshot()?;
+        let before = joined.measured.snapshot()?;
         let both = Run {
             streams: vec![established.clone(), newcomers.clone()],
             verify: Verify::Sample,
             rate: Rate::Most,
             ..Run::of(newcomers.clone(), Until::Seconds(1.0))
         };
-        let outcome = generator.run(&both)?;
+        let outcome = joined.run(&both)?;
         must_be_right("the full table", &outcome, false)?;
-        let worker = director.snapshot()?.since(&before, 0);
+        let worker = joined.measured.snapshot()?.since(&before, 0);
         rates.push(worker.received as f64 / 1e6 / outcome.seconds);
-        lost.push(connections_lost(&mut generator, &established)?);
+        lost.push(connections_lost(&mut joined, &established)?);
     }
     let measurement = Measurement::new("full table, packets", "million packets/s", rates);
     suite.found(measurement.note("half of the packets are of connections that are there, half would open new ones"));

@@ -4,9 +4,9 @@
 use super::{Suite, must_be_right, once, stream};
 use crate::generator::plan::{Kind, Method, Rate, Run, Until};
 use crate::generator::search::Search;
-use crate::network::{network, services};
+use crate::network::services;
 use crate::report::Measurement;
-use crate::rig::{Director, GeneratorProcess, Ports, Testpmd, memif_clients};
+use crate::rig::{Director, Joined, Measured};
 use lab::Result;
 
 const FLOWS: u64 = 65_536;
@@ -21,21 +21,13 @@ const RUNS: usize = 5;
 type Times = Vec<(u32, Vec<[f64; 4]>)>;
 
 pub(super) fn run(suite: &mut Suite) -> Result<()> {
-    let network = network(2);
-    let mut generator = GeneratorProcess::start(&suite.folder, Suite::generator_memory(), suite.cores, 2)?;
-    let ports = Ports::one_worker(memif_clients(&suite.folder, true), &network, 1_000_000, suite.cores);
-    let director = Director::start(&suite.folder, &ports, suite.memory(), &services(2))?;
-    generator.wait_for_link()?;
-    let (rate, times) = measure(suite, &mut generator, Method::Nat, "nat-in")?;
-    drop((director, generator));
-    let mut generator = GeneratorProcess::start(&suite.folder, Suite::generator_memory(), suite.cores, 2)?;
-    let mut testpmd =
-        Testpmd::start(&suite.folder, &memif_clients(&suite.folder, true), suite.memory(), suite.cores, 16_384)?;
-    generator.wait_for_link()?;
-    testpmd.wait_until_it_forwards()?;
+    let mut joined = suite.join_director(1_000_000, &services(2))?;
+    let (rate, times) = measure(suite, &mut joined)?;
+    drop(joined);
+    let mut joined = suite.join_macswap()?;
     // At the same rates: what is added is compared at equal loads.
-    let macswap = times_at(&mut generator, Method::Macswap, rate, "macswap")?;
-    drop(testpmd);
+    let macswap = times_at(&mut joined, Method::Macswap, rate, "macswap")?;
+    drop(joined);
     for ((percent, of_director), (_, of_macswap)) in times.into_iter().zip(macswap) {
         for (place, quantile) in ["p50", "p99", "p99.9", "max"].into_iter().enumerate() {
             let us = |runs: &[[f64; 4]]| -> Vec<f64> {
@@ -60,15 +52,16 @@ pub(super) fn run(suite: &mut Suite) -> Result<()> {
 }
 
 /// The rate without loss, packets a second, and the times at shares of it.
-fn measure(suite: &mut Suite, generator: &mut GeneratorProcess, method: Method, name: &str) -> Result<(f64, Times)> {
+fn measure(suite: &mut Suite, joined: &mut Joined<Director>) -> Result<(f64, Times)> {
+    let (method, name) = (Method::Nat, "nat-in");
     let stream = stream(method, Kind::Udp, FLOWS);
-    must_be_right(name, &generator.run(&once(&stream))?, true)?;
+    must_be_right(name, &joined.run(&once(&stream))?, true)?;
     let run = Run::of(stream, Until::Seconds(SECONDS));
-    let most = generator.run(&run)?;
+    let most = joined.run(&run)?;
     must_be_right(name, &most, false)?;
     let mut rates = Vec::new();
     for _ in 0..3 {
-        let found = generator.search(&Search { run: run.clone(), highest: most.rate, trial: TRIAL, trials: 7 })?;
+        let found = joined.search(&Search { run: run.clone(), highest: most.rate, trial: TRIAL, trials: 7 })?;
         rates.push(found.rate / 1e6);
     }
     let measurement = Measurement::new(format!("no loss {name} 64k"), "million packets/s", rates)
@@ -78,10 +71,10 @@ fn measure(suite: &mut Suite, generator: &mut GeneratorProcess, method: Method, 
     suite.found(measurement);
     // Where nothing went without a loss, which other work on the machine can cause, half of what goes with some.
     let rate = if rate > 0.0 { rate } else { most.rate / 2.0 };
-    Ok((rate, times_at(generator, method, rate, name)?))
+    Ok((rate, times_at(joined, method, rate, name)?))
 }
 
-fn times_at(generator: &mut GeneratorProcess, method: Method, rate: f64, name: &str) -> Result<Times> {
+fn times_at<M: Measured>(joined: &mut Joined<M>, method: Method, rate: f64, name: &str) -> Result<Times> {
     let stream = stream(method, Kind::Udp, FLOWS);
     let mut times = Times::new();
     for percent in [10, 50, 90] {
@@ -93,7 +86,7 @@ fn times_at(generator: &mut GeneratorProcess, method: Method, rate: f64, name: &
                 latency: true,
                 ..Run::of(stream.clone(), Until::Seconds(SECONDS))
             };
-            let outcome = generator.run(&run)?;
+            let outcome = joined.run(&run)?;
             must_be_right(name, &outcome, false)?;
             if let Some(latency) = outcome.latency {
                 runs.push([latency.p50, latency.p99, latency.p99_9, latency.max].map(|value| value as f64));

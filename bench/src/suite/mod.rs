@@ -12,10 +12,10 @@ mod workers;
 use crate::calibration;
 use crate::generator::outcome::Outcome;
 use crate::generator::plan::{Kind, Method, Popularity, Rate, Run, Side, Size, Stream, Until, Verify};
-use crate::network::vip;
+use crate::network::{network, vip};
 use crate::report::machine::Machine;
 use crate::report::{Measurement, Report, Skipped};
-use crate::rig::{Cores, Memory};
+use crate::rig::{Cores, Director, Joined, Memory, Place, Testpmd};
 use lab::{Hugepages, LabError, Result};
 use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
@@ -45,6 +45,8 @@ pub struct Scenario {
     pub from: Extent,
     /// MiB of hugepages that it takes.
     pub memory: u64,
+    /// Whether two cores must be there at the same time.
+    pub side_by_side: bool,
     run: fn(&mut Suite) -> Result<()>,
 }
 
@@ -55,6 +57,7 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "cycles a packet of the packet path alone, without input and output, by stage",
         from: Extent::Quick,
         memory: 2300,
+        side_by_side: false,
         run: stages::run,
     },
     Scenario {
@@ -62,6 +65,7 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "packets a second over memif, every method and several numbers of flows, against macswap",
         from: Extent::Quick,
         memory: 2300,
+        side_by_side: true,
         run: cable::run,
     },
     Scenario {
@@ -69,6 +73,7 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "cycles a packet without a generator (net_pcap, infinite_rx), against macswap",
         from: Extent::Quick,
         memory: 2600,
+        side_by_side: false,
         run: capture::run,
     },
     Scenario {
@@ -76,6 +81,7 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "the highest rate without loss, and how long packets take at 10, 50 and 90 % of it",
         from: Extent::Usual,
         memory: 1500,
+        side_by_side: true,
         run: latency::run,
     },
     Scenario {
@@ -83,6 +89,7 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "connections a second: UDP of one packet, TCP from SYN to FIN; with 1, 1,000 and 10,000 services",
         from: Extent::Usual,
         memory: 2300,
+        side_by_side: true,
         run: connections::new_connections,
     },
     Scenario {
@@ -90,6 +97,7 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "a flood of SYNs while a million connections are established: none of them may be lost",
         from: Extent::Usual,
         memory: 2300,
+        side_by_side: true,
         run: connections::flood,
     },
     Scenario {
@@ -97,6 +105,7 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "more connections than there is room for: what is established goes on",
         from: Extent::Usual,
         memory: 1500,
+        side_by_side: true,
         run: connections::full_table,
     },
     Scenario {
@@ -104,6 +113,7 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "10,000 services replaced by 10,000 others under load",
         from: Extent::Usual,
         memory: 1500,
+        side_by_side: true,
         run: load::reload,
     },
     Scenario {
@@ -111,6 +121,7 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "a list of a million connections asked for under load",
         from: Extent::Usual,
         memory: 2300,
+        side_by_side: true,
         run: load::dump,
     },
     Scenario {
@@ -118,6 +129,7 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "what the main lcore takes of its core while nothing changes",
         from: Extent::Usual,
         memory: 900,
+        side_by_side: false,
         run: load::idle,
     },
     Scenario {
@@ -125,6 +137,7 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "two workers, and none, half or all of the packets handed to the other",
         from: Extent::Usual,
         memory: 1500,
+        side_by_side: true,
         run: workers::run,
     },
     Scenario {
@@ -132,6 +145,7 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "nat-in with ten million flows over memif",
         from: Extent::Full,
         memory: 5500,
+        side_by_side: true,
         run: churn::ten_million,
     },
     Scenario {
@@ -139,6 +153,7 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "ten million connections held and renewed for ten minutes",
         from: Extent::Long,
         memory: 5500,
+        side_by_side: true,
         run: churn::churn,
     },
     Scenario {
@@ -146,6 +161,7 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "a million connections that end in one second, and the longest that packets wait meanwhile",
         from: Extent::Long,
         memory: 2300,
+        side_by_side: true,
         run: churn::expiry,
     },
 ];
@@ -189,9 +205,30 @@ impl Suite {
             return Ok(());
         }
         self.memory = scenario.memory;
-        let done = (scenario.run)(self);
+        let done = if scenario.side_by_side { self.run_side_by_side(scenario) } else { (scenario.run)(self) };
         lab::give_back(&self.folder)?;
         done
+    }
+
+    /// Runs it if both cores are free before, and keeps what it found if they are afterwards; else once more.
+    fn run_side_by_side(&mut self, scenario: &Scenario) -> Result<()> {
+        let before = self.report.measurements.len();
+        let mut why = String::new();
+        for _ in 0..2 {
+            if let Err(busy) = self.cores.must_be_free() {
+                self.skip(scenario.name, busy);
+                return Ok(());
+            }
+            (scenario.run)(self)?;
+            match self.cores.must_be_free() {
+                Ok(()) => return Ok(()),
+                Err(busy) => why = busy,
+            }
+            self.report.measurements.truncate(before);
+            eprintln!("  thrown away: {why}");
+        }
+        self.skip(scenario.name, why);
+        Ok(())
     }
 
     /// Ends the report.
@@ -205,16 +242,28 @@ impl Suite {
         if self.extent == Extent::Quick { 1 } else { 5 }
     }
 
-    /// Memory of the one that is measured: what the generator (256 MiB) leaves.
+    /// Memory of the one that is measured: what the generator leaves.
     fn memory(&self) -> Memory {
         Memory::Huge(self.memory.saturating_sub(Self::GENERATOR + 64))
     }
 
-    fn generator_memory() -> Memory {
-        Memory::Huge(Self::GENERATOR)
+    /// MiB.
+    const GENERATOR: u64 = 256;
+
+    fn place(&self) -> Place<'_> {
+        let generator = Memory::Huge(Self::GENERATOR);
+        Place { folder: &self.folder, generator, measured: self.memory(), cores: self.cores }
     }
 
-    const GENERATOR: u64 = 256;
+    /// A generator and a director with room for so many connections and these services, over two reals.
+    fn join_director(&self, connections: u64, services: &str) -> Result<Joined<Director>> {
+        Joined::director(self.place(), &network(2), connections, services)
+    }
+
+    /// A generator and macswap.
+    fn join_macswap(&self) -> Result<Joined<Testpmd>> {
+        Joined::macswap(self.place())
+    }
 
     fn found(&mut self, measurement: Measurement) {
         eprintln!("  {}", crate::report::table::line(&measurement));

@@ -52,24 +52,31 @@ fn measurements(stages: &Value) -> Vec<Measurement> {
             None => measurement,
         });
     }
-    for row in rows("opens") {
-        let name = format!(
-            "stages {}, {}",
-            row["name"].as_str().unwrap_or_default(),
-            count_name(row["connections"].as_u64().unwrap_or(0))
-        );
-        found.push(Measurement::new(name, "cycles/connection", runs(&row["cycles"])).at_most(1500.0));
+    for row in rows("opens").iter().chain(&rows("expiry")) {
+        let unit = if row["name"].as_str().is_some_and(|name| name.contains("round")) {
+            "cycles"
+        } else {
+            "cycles/connection"
+        };
+        let measurement = named(row, unit, &row["connections"]);
+        found.push(if row["first_packet"] == true { measurement.at_most(1500.0) } else { measurement });
     }
     for row in rows("misses") {
-        let services = row["services"].as_u64().unwrap_or(0);
-        let name = format!("stages service look-up, {}", count_name(services));
-        let measurement = Measurement::new(name, "cycles/look-up", runs(&row["cycles"]));
-        found.push(if services == 10_000 { measurement.at_most(150.0) } else { measurement });
+        let measurement = named(&row, "cycles/look-up", &row["services"]);
+        found.push(if row["services"] == 10_000 { measurement.at_most(150.0) } else { measurement });
     }
+    found.extend(rows("reference").iter().map(|row| named(row, "cycles/look-up", &Value::Null)));
     if let Some(bytes) = stages["bytes_a_connection"].as_f64() {
         found.push(Measurement::new("memory of a NAT connection", "bytes", vec![bytes]).at_most(256.0));
     }
     found
+}
+
+/// A row by its name, and by its number of something if that is not in the name.
+fn named(row: &Value, unit: &str, count: &Value) -> Measurement {
+    let name = row["name"].as_str().unwrap_or_default();
+    let count = count.as_u64().map(|count| format!(", {}", count_name(count))).unwrap_or_default();
+    Measurement::new(format!("stages {name}{count}"), unit, runs(&row["cycles"]))
 }
 
 /// The least, the median and the most: the median of these is that of all runs.
@@ -91,30 +98,62 @@ fn goal(method: &str, flows: u64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::{Report, Verdict, compare};
 
     #[test]
     fn figures_of_the_stages_become_measurements_with_goals() {
         let figure = serde_json::json!({"least": 70.0, "median": 80.0, "most": 90.0});
         let stages = serde_json::json!({
             "hits": [{"method": "nat-in", "flows": 64_000, "popularity": "uniform", "cycles": figure, "stages": [["parse", figure]]}],
-            "opens": [{"name": "udp", "connections": 1_000_000, "cycles": figure}],
-            "misses": [{"services": 10_000, "cycles": figure}],
+            "opens": [
+                {"name": "udp", "connections": 1_000_000, "first_packet": true, "cycles": figure},
+                {"name": "life", "connections": 1_000_000, "first_packet": false, "cycles": figure},
+            ],
+            "misses": [{"name": "service look-up", "services": 10_000, "cycles": figure}],
             "bytes_a_connection": 230.0
         });
         let found = measurements(&stages);
         let told: Vec<_> = found
             .iter()
-            .map(|found| (found.name.as_str(), found.median(), found.goal.as_ref().map(|goal| goal.reached)))
+            .map(|found| (found.name.as_str(), found.median(), found.goal.as_ref().map(|goal| goal.verdict)))
             .collect();
         assert_eq!(
             told,
             [
-                ("stages nat-in 64k", 80.0, Some(false)),
-                ("stages udp, 1M", 80.0, Some(true)),
-                ("stages service look-up, 10k", 80.0, Some(true)),
-                ("memory of a NAT connection", 230.0, Some(true)),
+                ("stages nat-in 64k", 80.0, Some(Verdict::Missed)),
+                ("stages udp, 1M", 80.0, Some(Verdict::Reached)),
+                ("stages life, 1M", 80.0, None),
+                ("stages service look-up, 10k", 80.0, Some(Verdict::Reached)),
+                ("memory of a NAT connection", 230.0, Some(Verdict::Reached)),
             ]
         );
         assert_eq!(found[0].details["parse"], 80.0);
+    }
+
+    #[test]
+    fn a_quick_run_is_compared_by_the_stages_that_it_has() {
+        let report = |nat: f64, direct: f64, flows: &[u64]| {
+            let figure = |least: f64| serde_json::json!({"least": least, "median": least + 9.0, "most": least + 90.0});
+            let row = |method, cycles, flows| serde_json::json!({"method": method, "flows": flows, "popularity": "uniform", "cycles": figure(cycles)});
+            let hits: Vec<_> =
+                flows.iter().flat_map(|flows| [row("nat-in", nat, flows), row("direct", direct, flows)]).collect();
+            let measurements = measurements(&serde_json::json!({"hits": hits}));
+            Report { calibration: [7.0, 7.0], measurements, ..Report::default() }
+        };
+        let recorded = report(70.0, 60.0, &[1, 1000, 64_000, 1_000_000]);
+        // As it is kept in a file.
+        let recorded = serde_json::from_str(&serde_json::to_string(&recorded).unwrap()).unwrap();
+        let (then, now) = (compare::figures(&recorded), compare::figures(&report(140.0, 60.0, &[1000, 64_000])));
+        let changes = compare::changes((&then.0, then.1), (&now.0, now.1));
+        let told: Vec<_> = changes.iter().map(|change| (change.name.as_str(), change.factor())).collect();
+        assert_eq!(
+            told,
+            [
+                ("stages direct 1k", 1.0),
+                ("stages direct 64k", 1.0),
+                ("stages nat-in 1k", 2.0),
+                ("stages nat-in 64k", 2.0)
+            ]
+        );
     }
 }
