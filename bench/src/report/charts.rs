@@ -11,7 +11,8 @@ const CEILING: RGBColor = RGBColor(0xa0, 0xae, 0xc0);
 const SPREAD: RGBColor = RGBColor(0x1a, 0x20, 0x2c);
 
 /// A chart: its file's name, its title, and which measurements are on it.
-const CHARTS: [(&str, &str, &str); 4] = [
+const CHARTS: [(&str, &str, &str); 5] = [
+    ("stages", "Cycles a packet, the packet path alone", "stages "),
     ("cable", "Packets through memif, millions a second", "cable "),
     ("capture", "Cycles a packet, net_pcap, driver included", "capture "),
     ("connections", "New connections, millions a second", "new connections"),
@@ -26,11 +27,12 @@ pub fn draw(report: &Report, folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Erro
     std::fs::create_dir_all(folder)?;
     let mut files = Vec::new();
     for (name, title, prefix) in CHARTS {
-        let chosen: Vec<&Measurement> = report
-            .measurements
-            .iter()
-            .filter(|measurement| measurement.name.starts_with(prefix) && !measurement.name.ends_with("max"))
-            .collect();
+        let named =
+            |measurement: &&Measurement| measurement.name.starts_with(prefix) && !measurement.name.ends_with("max");
+        // One axis, one unit: that of the first.
+        let unit = report.measurements.iter().find(named).map(|first| first.unit.as_str());
+        let chosen: Vec<&Measurement> =
+            report.measurements.iter().filter(named).filter(|of| Some(of.unit.as_str()) == unit).collect();
         if !chosen.is_empty() {
             let file = folder.join(format!("{name}.svg"));
             bars(&file, title, prefix, &chosen)?;

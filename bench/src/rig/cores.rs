@@ -30,6 +30,11 @@ impl Cores {
         (count > 1).then_some(Self { generator: 0, worker: 1, main: if count > 2 { 2 } else { 0 } })
     }
 
+    /// All of them, as a list for taskset.
+    pub fn list(self) -> String {
+        format!("{},{},{}", self.generator, self.worker, self.main)
+    }
+
     /// Keeps this process, and those that it starts and that choose none themselves, off the worker's core: they run on
     /// the main lcore's. Nothing changes where the system does not allow it.
     pub fn keep_to_main(self) {

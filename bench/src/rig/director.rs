@@ -31,12 +31,23 @@ pub struct Ports<'a> {
     pub main: u32,
     /// EAL arguments that map lcores to cores; empty = by number.
     pub lcores: Option<String>,
+    /// The CPUs that it may run on, as a list for taskset.
+    pub cpus: String,
 }
 
 impl<'a> Ports<'a> {
     /// One worker, on its core.
     pub fn one_worker(devices: [String; 2], network: &'a Network, connections: u64, cores: Cores) -> Self {
-        Self { devices, network, connections, mbufs: None, workers: vec![cores.worker], main: cores.main, lcores: None }
+        Self {
+            devices,
+            network,
+            connections,
+            mbufs: None,
+            workers: vec![cores.worker],
+            main: cores.main,
+            lcores: None,
+            cpus: cores.list(),
+        }
     }
 }
 
@@ -113,13 +124,16 @@ impl Director {
         for old in ["control.sock", "control.sock.running.toml", "control.sock.lock"] {
             drop(fs::remove_file(folder.join(old)));
         }
-        let mut dataplane = spawn("sluice-dataplane", folder, |command| command.arg("--config").arg(&config))?;
+        let mut dataplane = spawn("sluice-dataplane", folder, Some(ports.cpus.as_str()), |command| {
+            command.arg("--config").arg(&config)
+        })?;
         lab::wait_until("the dataplane to start", START, || {
             check(&mut dataplane)?;
             Ok(link.exists().then_some(()))
         })?;
-        let mut control =
-            spawn("sluiced", folder, |command| command.arg("--config").arg(&config).arg("--services").arg(&services))?;
+        let mut control = spawn("sluiced", folder, None, |command| {
+            command.arg("--config").arg(&config).arg("--services").arg(&services)
+        })?;
         lab::wait_until("sluiced to have its tables in force", START, || {
             check(&mut control)?;
             check(&mut dataplane)?;
@@ -262,10 +276,24 @@ fn check(process: &mut Process) -> Result<()> {
     })
 }
 
-fn spawn<'a>(name: &str, folder: &Path, with: impl FnOnce(&mut Command) -> &mut Command + 'a) -> Result<Process> {
+/// Starts a program of this workspace; on these cores, where it is not to run on those that the bench keeps to.
+fn spawn<'a>(
+    name: &str,
+    folder: &Path,
+    cpus: Option<&str>,
+    with: impl FnOnce(&mut Command) -> &mut Command + 'a,
+) -> Result<Process> {
     let log = folder.join(format!("{name}.log"));
     drop(fs::remove_file(&log));
-    let mut command = Command::new(lab::program(name)?);
+    let program = lab::program(name)?;
+    let mut command = match cpus {
+        Some(cpus) => {
+            let mut taskset = Command::new("taskset");
+            taskset.args(["--cpu-list", cpus]).arg(program);
+            taskset
+        }
+        None => Command::new(program),
+    };
     with(&mut command);
     Process::spawn(command, name, log)
 }
