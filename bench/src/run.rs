@@ -129,7 +129,7 @@ fn kept(said: &str, folder: &Path) -> String {
     if !copied {
         return said.to_owned();
     }
-    let named = said.replace(&folder.display().to_string(), &logs.display().to_string());
+    let named = said.replace(&format!("(all of it: {}", folder.display()), &format!("(all of it: {}", logs.display()));
     format!("{named}\nThe logs of its processes: {}", logs.display())
 }
 

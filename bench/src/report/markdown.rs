@@ -38,7 +38,8 @@ fn head(report: &Report) -> String {
     let machine = &report.machine;
     format!(
         "Measured on {} UTC, commit `{}`: {} x {}, {:.2} GHz time stamp counter, {} MiB, Linux {}, DPDK {}, {}. A step of \
-         the calibration loop took {} cycles before and {} after.\n",
+         the calibration loop took {} cycles before and {} after; a cache line takes {} ns from one core to the other and \
+         back.\n",
         machine.date,
         machine.commit,
         machine.cores,
@@ -50,6 +51,7 @@ fn head(report: &Report) -> String {
         machine.rustc,
         number(report.calibration[0]),
         number(report.calibration[1]),
+        number(report.round_trip),
     )
 }
 

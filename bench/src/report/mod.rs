@@ -17,6 +17,9 @@ pub struct Report {
     pub machine: Machine,
     /// Cycles a step of the calibration loop, before and after.
     pub calibration: [f64; 2],
+    /// How long a cache line takes from one core to the other and back, nanoseconds.
+    #[serde(default)]
+    pub round_trip: f64,
     /// What was measured.
     pub measurements: Vec<Measurement>,
     /// What was not, and why.

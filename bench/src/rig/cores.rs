@@ -4,8 +4,9 @@ use crate::calibration;
 use rte_rs::cycles::tsc_hz;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the two cores are watched.
 const WATCHED: Duration = Duration::from_millis(150);
@@ -46,6 +47,30 @@ impl Cores {
     pub fn together(self) -> f64 {
         let undisturbed = tsc_hz() as f64 * WATCHED.as_secs_f64() / calibration::cycles_a_step(5);
         work(&[self.generator, self.worker]) / undisturbed
+    }
+
+    /// How long a cache line takes from the generator's core to the worker's and back, nanoseconds: each packet over a
+    /// cable has several such ways.
+    pub fn round_trip(self) -> f64 {
+        let (ball, start) = (AtomicU64::new(0), Instant::now());
+        // The time is looked at now and then only, and always at last: who waits may have lost the other.
+        let play = |core: u32, mine: u64| {
+            pin(core);
+            for looks in 1_u64.. {
+                let turn = ball.load(Ordering::Acquire);
+                if turn % 2 == mine {
+                    ball.store(turn + 1, Ordering::Release);
+                }
+                if looks % 1024 == 0 && start.elapsed() > WATCHED {
+                    return;
+                }
+            }
+        };
+        thread::scope(|scope| {
+            scope.spawn(|| play(self.worker, 1));
+            scope.spawn(|| play(self.generator, 0));
+        });
+        WATCHED.as_nanos() as f64 / (ball.into_inner() / 2).max(1) as f64
     }
 
     /// `Err` with the words for it if the cores do not run side by side now. What others do for a moment is waited for.

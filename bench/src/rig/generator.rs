@@ -14,8 +14,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-/// How long a link may take: the one that connects zeroes its memory before.
-const LINK_SECONDS: u64 = 60;
+/// How long a link may take, once the other end runs.
+const LINK_SECONDS: u64 = 20;
 
 /// A generator that waits for commands. It ends when this is dropped.
 #[derive(Debug)]

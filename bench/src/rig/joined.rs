@@ -39,6 +39,10 @@ pub struct Place<'a> {
     pub cores: Cores,
 }
 
+/// How often both ends are started until they have a link: a driver of DPDK 22.11 sometimes hands the other end a file that
+/// is not its memory, and never tries again.
+const STARTS: u32 = 3;
+
 impl Joined<Director> {
     /// A director with this network, room for so many connections and these services.
     ///
@@ -46,11 +50,8 @@ impl Joined<Director> {
     /// One of them does not start.
     pub fn director(place: Place<'_>, network: &Network, connections: u64, services: &str) -> Result<Self> {
         let reals = network.reals.len() as u8;
-        let mut generator = GeneratorProcess::start(place.folder, place.generator, place.cores, reals)?;
         let ports = Ports::one_worker(memif_clients(place.folder, true), network, connections, place.cores);
-        let measured = Director::start(place.folder, &ports, place.measured, services)?;
-        generator.wait_for_link()?;
-        Ok(Self { measured, generator })
+        Self::start(place, reals, || Director::start(place.folder, &ports, place.measured, services))
     }
 }
 
@@ -60,12 +61,28 @@ impl Joined<Testpmd> {
     /// # Errors
     /// One of them does not start.
     pub fn macswap(place: Place<'_>) -> Result<Self> {
-        let mut generator = GeneratorProcess::start(place.folder, place.generator, place.cores, 2)?;
         let devices = memif_clients(place.folder, true);
-        let mut measured = Testpmd::start(place.folder, &devices, place.measured, place.cores, TESTPMD_MBUFS)?;
-        generator.wait_for_link()?;
-        measured.wait_until_it_forwards()?;
-        Ok(Self { measured, generator })
+        let mut joined = Self::start(place, 2, || {
+            Testpmd::start(place.folder, &devices, place.measured, place.cores, TESTPMD_MBUFS)
+        })?;
+        joined.measured.wait_until_it_forwards()?;
+        Ok(joined)
+    }
+}
+
+impl<M> Joined<M> {
+    fn start(place: Place<'_>, reals: u8, measured: impl Fn() -> Result<M>) -> Result<Self> {
+        let mut starts = 1;
+        loop {
+            let generator = GeneratorProcess::start(place.folder, place.generator, place.cores, reals)?;
+            let mut joined = Self { measured: measured()?, generator };
+            match joined.generator.wait_for_link() {
+                Ok(()) => return Ok(joined),
+                Err(error) if starts == STARTS => return Err(error),
+                Err(error) => eprintln!("  started again: {error}"),
+            }
+            starts += 1;
+        }
     }
 }
 

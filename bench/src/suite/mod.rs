@@ -185,8 +185,12 @@ pub struct Suite {
 impl Suite {
     /// A new report, its first calibration taken.
     pub fn new(extent: Extent, folder: &Path, cores: Cores, deadline: Instant) -> Self {
-        let report =
-            Report { machine: Machine::this(), calibration: [calibration::cycles_a_step(9), 0.0], ..Report::default() };
+        let report = Report {
+            machine: Machine::this(),
+            calibration: [calibration::cycles_a_step(9), 0.0],
+            round_trip: cores.round_trip(),
+            ..Report::default()
+        };
         Self { extent, folder: folder.to_owned(), cores, report, deadline, memory: 0 }
     }
 
