@@ -1,6 +1,7 @@
 //! `bench`: the measurements, each a subcommand. `make bench` runs them all.
 
 mod generate;
+mod interrupted;
 mod run;
 
 use bench::{calibration, stages};

@@ -1,5 +1,6 @@
 //! The scenarios, as `make bench` runs them.
 
+use crate::interrupted::clean_up_when_interrupted;
 use bench::report::{Report, charts, compare, markdown, table};
 use bench::rig::Cores;
 use bench::suite::{Extent, SCENARIOS, Scenario, Suite};
@@ -107,6 +108,7 @@ fn chosen(arguments: &Arguments, extent: Extent) -> Result<Vec<Scenario>, String
 /// Runs the scenarios; whatever happens, hugepages that were added are given back.
 fn measure(chosen: &[Scenario], mut suite: Suite, folder: &Path) -> Result<Report, Box<dyn Error>> {
     suite.cores.keep_to_main();
+    clean_up_when_interrupted(folder)?;
     let mut result = Ok(());
     for scenario in chosen {
         result = suite.run(scenario);

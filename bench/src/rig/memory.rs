@@ -16,10 +16,13 @@ impl Memory {
     }
 
     /// The arguments for the EAL of a process that others connect to. All memory is taken at the start: net_memif closes
-    /// a descriptor of the EAL's when a link ends, and the EAL would enlarge whatever file got its number.
+    /// a descriptor of the EAL's when a link ends, and the EAL would enlarge whatever file got its number. With virtual
+    /// addresses it has no reason to, either: by physical ones, pages that do not follow each other make it look for more.
     pub fn eal(self) -> Vec<String> {
         let words = match self {
-            Self::Huge(mib) => format!("--no-pci --no-telemetry --in-memory --single-file-segments -m {mib}"),
+            Self::Huge(mib) => {
+                format!("--no-pci --no-telemetry --in-memory --single-file-segments --iova-mode=va -m {mib}")
+            }
             Self::Ordinary(mib) => format!("--no-pci --no-telemetry --no-huge --no-shconf -m {mib}"),
         };
         words.split(' ').map(str::to_owned).collect()
