@@ -50,6 +50,11 @@ impl Hugepages {
         fs::write(&note, missing.to_string()).map_err(LabError::io(format!("writing {}", note.display())))?;
         // A pool that cannot be written is the same as one that did not grow: the next look tells.
         drop(set_total(total + missing));
+        if total_pages().unwrap_or(total) < total + missing {
+            // Memory is there, but in pieces.
+            drop(fs::write("/proc/sys/vm/compact_memory", "1"));
+            drop(set_total(total + missing));
+        }
         let added = total_pages().unwrap_or(total).saturating_sub(total);
         if added >= missing {
             return Ok(Self::Pool { added });

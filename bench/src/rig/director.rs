@@ -1,7 +1,7 @@
 //! The director's three programs.
 
 use super::last_words::ended;
-use super::{Cores, Measured, Memory};
+use super::{Cores, Measured, Memory, before_others};
 use crate::generator::plan::Network;
 use crate::network::ports_and_neighbours;
 use lab::{COMMAND_LIMIT, LabError, Process, Result};
@@ -276,7 +276,7 @@ fn check(process: &mut Process) -> Result<()> {
     })
 }
 
-/// Starts a program of this workspace; on these cores, where it is not to run on those that the bench keeps to.
+/// Starts a program of this workspace; on these cores and before others, where it is what is measured.
 fn spawn<'a>(
     name: &str,
     folder: &Path,
@@ -287,11 +287,7 @@ fn spawn<'a>(
     drop(fs::remove_file(&log));
     let program = lab::program(name)?;
     let mut command = match cpus {
-        Some(cpus) => {
-            let mut taskset = Command::new("taskset");
-            taskset.args(["--cpu-list", cpus]).arg(program);
-            taskset
-        }
+        Some(cpus) => before_others(Command::new("taskset").args(["--cpu-list", cpus]).arg(program)),
         None => Command::new(program),
     };
     with(&mut command);

@@ -1,7 +1,7 @@
 //! The generator as a process.
 
 use super::last_words::ended;
-use super::{Cores, Memory, memif_servers};
+use super::{Cores, Memory, before_others, memif_servers};
 use crate::generator::commands::{Answer, Command as Order};
 use crate::generator::outcome::Outcome;
 use crate::generator::plan::Run;
@@ -36,8 +36,8 @@ impl GeneratorProcess {
         drop(std::fs::remove_file(folder.join("memif.sock")));
         let log = folder.join("generator.log");
         let file = File::create(&log).map_err(io("its log"))?;
-        let mut command = Command::new("nice");
-        command.args(["-n", "-19"]).arg(lab::program("bench")?).arg("generator").arg("--device");
+        let mut command = before_others(Command::new(lab::program("bench")?).arg("generator"));
+        command.arg("--device");
         command.args(memif_servers(folder)).args([format!("--core={}", cores.generator), format!("--reals={reals}")]);
         command.args(memory.eal().iter().map(|word| format!("--eal={word}")));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(file).process_group(0);

@@ -2,7 +2,7 @@
 //! than that is not a director.
 
 use super::last_words::ended;
-use super::{Cores, Measured, Memory};
+use super::{Cores, Measured, Memory, before_others};
 use lab::{LabError, Result};
 use std::io::Write;
 use std::path::Path;
@@ -30,8 +30,7 @@ impl Testpmd {
         let file = std::fs::File::create(&log).map_err(io)?;
         let copy = file.try_clone().map_err(io)?;
         // By lines, since what it says is waited for.
-        let mut command = Command::new("stdbuf");
-        command.args(["-oL", PROGRAM]);
+        let mut command = before_others(Command::new("stdbuf").args(["-oL", PROGRAM]));
         command.arg(format!("--lcores={0}@{0},{1}@{1}", cores.main, cores.worker));
         command.arg(format!("--main-lcore={}", cores.main)).args(memory.eal());
         command.args(devices.iter().map(|device| format!("--vdev={device}")));

@@ -4,6 +4,7 @@ use super::{Suite, must_be_right, once, stream};
 use crate::generator::plan::{Kind, Method, Rate, Run, Stream, Until};
 use crate::network::services;
 use crate::report::Measurement;
+use crate::rig::Memory;
 use lab::Result;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,10 @@ pub(super) fn ten_million(suite: &mut Suite) -> Result<()> {
         must_be_right("10 million flows", &outcome, false)?;
         rates.push(outcome.rate / 1e6);
         cycles.push(joined.measured.snapshot()?.since(&before, 0).cycles_a_packet());
+    }
+    if let (Some(resident), Memory::Huge(pages)) = (joined.measured.resident(), suite.memory()) {
+        let mib = resident as f64 / 1024.0 / 1024.0 + pages as f64;
+        suite.found(Measurement::new("memory of the dataplane with 10M connections", "MiB", vec![mib]).at_most(4096.0));
     }
     let measurement = Measurement::new("cable nat-in 10M", "million packets/s", rates);
     suite.found(measurement.detail("cycles a packet, busy", crate::report::median(&cycles)));
