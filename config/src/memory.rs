@@ -25,13 +25,17 @@ const MEBIBYTE: u64 = 1 << 20;
 impl Machine {
     /// MiB of ordinary memory that the tables take: connections, templates, slots of services and reals.
     pub fn table_mib(&self) -> u64 {
+        let connections = u64::from(self.dataplane.connections) * CONNECTION_BYTES;
+        (connections + self.other_table_bytes()).div_ceil(MEBIBYTE)
+    }
+
+    /// Bytes of the tables beside that of connections: templates, slots of services and reals.
+    pub fn other_table_bytes(&self) -> u64 {
         let dataplane = &self.dataplane;
         let workers = dataplane.workers.len() as u64;
-        let bytes = u64::from(dataplane.connections) * CONNECTION_BYTES
-            + u64::from(dataplane.templates) * TEMPLATE_BYTES
+        u64::from(dataplane.templates) * TEMPLATE_BYTES
             + u64::from(dataplane.max_services) * SERVICE_BYTES
-            + u64::from(dataplane.max_reals) * (REAL_BYTES + workers * REAL_COUNTER_BYTES);
-        bytes.div_ceil(MEBIBYTE)
+            + u64::from(dataplane.max_reals) * (REAL_BYTES + workers * REAL_COUNTER_BYTES)
     }
 
     /// MiB of DPDK's memory, in hugepages unless `--no-huge`: what `-m` or `--socket-mem` in `[dataplane] eal` say, which

@@ -7,11 +7,6 @@ use config::Machine;
 use config::memory::CONNECTION_BYTES as BYTES_OF_CONNECTION;
 use std::fs;
 
-/// A template, a slot for a service, a slot for a real, its counters of each worker: as conf/sluice.toml says.
-const BYTES_OF_TEMPLATE: u64 = 300;
-const BYTES_OF_SERVICE: u64 = 64;
-const BYTES_OF_REAL: u64 = 128;
-const BYTES_OF_REAL_COUNTERS: u64 = 64;
 const MEBIBYTE: u64 = 1 << 20;
 
 /// Refuses more than there is memory for, as Linux says it. Where Linux says nothing, nothing is refused.
@@ -24,12 +19,7 @@ pub(super) fn check(machine: &Machine) -> Result<(), StartError> {
 
 /// Bytes of all tables but those of connections: templates, slots, and the fragments that each worker holds.
 fn others(machine: &Machine) -> u64 {
-    let dataplane = &machine.dataplane;
-    let workers = dataplane.workers.len() as u64;
-    u64::from(dataplane.templates) * BYTES_OF_TEMPLATE
-        + u64::from(dataplane.max_services) * BYTES_OF_SERVICE
-        + u64::from(dataplane.max_reals) * (BYTES_OF_REAL + workers * BYTES_OF_REAL_COUNTERS)
-        + workers * Reassembly::BYTES
+    machine.other_table_bytes() + machine.dataplane.workers.len() as u64 * Reassembly::BYTES
 }
 
 /// Bytes that processes can still get (proc_meminfo(5)).
