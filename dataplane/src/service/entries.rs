@@ -19,7 +19,7 @@ pub struct RealEntry {
     pub generation: u32,
     /// The slot of its service.
     pub service: u32,
-    /// The timeouts of its service, see [`ServiceTable::timeout_ms`].
+    /// The timeouts of its service, see [`ServiceTable::timeout_ms`](super::ServiceTable::timeout_ms).
     pub timeouts: u32,
     /// Its port, host byte order.
     pub port: u16,
