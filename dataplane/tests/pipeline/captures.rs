@@ -133,6 +133,8 @@ fn only_what_was_asked_for_is_shown() {
     let reasons: Vec<_> = watched.carry(&frames).iter().map(|packet| packet.decision.verdict.reason()).collect();
     assert_eq!(reasons, [Some(DropReason::NoService)]);
 
+    // A worker takes up a ticket that it does not have yet.
+    watched.shown.start(&next, &Program::everything(), 0);
     watched.shown.start(&CaptureOptions { packets: 2, ..ALL }, &Program::everything(), 0);
     assert_eq!(watched.carry(&frames).len(), 2);
     assert!(!watched.shown.captures[0].is_on(), "two were all that was wanted");
