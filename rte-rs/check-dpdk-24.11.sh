@@ -38,9 +38,10 @@ apt() {
 
 if [ ! -e "$folder/unpacked" ]; then
     apt update >"$folder/apt/log" 2>&1 || skip "no package list of $suite from $mirror: $(tail -n 1 "$folder/apt/log")"
-    # libdpdk-dev has the headers; its pkg-config file asks for those of the libraries that DPDK is built on.
+    # libdpdk-dev has the headers; its pkg-config file asks for those of the libraries that DPDK is built on. Without the shared
+    # libpcap the linker would take the static one, which wants that release's C library.
     wanted=$(apt install --simulate --no-install-recommends libdpdk-dev 2>/dev/null |
-        awk '/^Inst / && ($2 == "libdpdk-dev" || $2 ~ /-dev$/ || $2 ~ /^librte-/) { print $2 }')
+        awk '/^Inst / && ($2 == "libdpdk-dev" || $2 ~ /-dev$/ || $2 ~ /^(librte-|libpcap0)/) { print $2 }')
     [ -n "$wanted" ] || skip "$suite has no libdpdk-dev for $architecture"
     # shellcheck disable=SC2086
     (cd "$folder/packages" && apt download $wanted) >"$folder/apt/log" 2>&1 ||
