@@ -105,16 +105,5 @@ impl fmt::Display for Packet {
 
 /// As `SYN,ACK`.
 pub(super) fn flag_names(flags: Flags) -> String {
-    const NAMES: [(Flags, &str); 8] = [
-        (Flags::SYN, "SYN"),
-        (Flags::FIN, "FIN"),
-        (Flags::RST, "RST"),
-        (Flags::PSH, "PSH"),
-        (Flags::ACK, "ACK"),
-        (Flags::URG, "URG"),
-        (Flags::ECE, "ECE"),
-        (Flags::CWR, "CWR"),
-    ];
-    let set: Vec<&str> = NAMES.iter().filter(|(flag, _)| flags.contains(*flag)).map(|(_, name)| *name).collect();
-    if set.is_empty() { "no flags".to_owned() } else { set.join(",") }
+    if flags == Flags::default() { "no flags".to_owned() } else { flags.to_string().replace('+', ",") }
 }
