@@ -71,14 +71,16 @@ impl Services {
 
     /// Every virtual address: of services, and of the groups that have a service. Some come more than once.
     pub fn virtual_addresses(&self) -> impl Iterator<Item = Ipv4Addr> {
-        self.services.iter().flat_map(|named| {
-            let members = match named.service.key {
-                ServiceKey::Endpoint(_) => &[][..],
-                ServiceKey::Group(number) => self.group(number).map_or(&[][..], |group| &group.endpoints),
-            };
-            let own = named.service.key.address();
-            own.into_iter().chain(members.iter().map(|endpoint| endpoint.address)).map(|address| *address.ip())
-        })
+        self.services.iter().flat_map(|named| self.addresses_of(&named.service.key))
+    }
+
+    /// The virtual addresses of a service, or of the group that it is over; some come more than once.
+    pub fn addresses_of(&self, key: &ServiceKey) -> impl Iterator<Item = Ipv4Addr> {
+        let members = match *key {
+            ServiceKey::Endpoint(_) => &[][..],
+            ServiceKey::Group(number) => self.group(number).map_or(&[][..], |group| &group.endpoints),
+        };
+        key.address().into_iter().chain(members.iter().map(|endpoint| endpoint.address)).map(|address| *address.ip())
     }
 
     /// The group with this number.

@@ -29,8 +29,8 @@ async fn probe(address: SocketAddrV4, keys: &str) -> Found {
     let mut check = named.health.check_of("10.0.0.1:80".parse().expect("an address")).expect("valid").expect("a check");
     check.port = address.port();
     let key = RealKey { service: named.service.key, real: address };
-    let target = Arc::new(Target { key, service: named.name.clone(), check });
-    Probe::new(target, Rc::new(Pinger::default())).run().await
+    let target = Arc::new(Target { key, service: named.name.clone(), check, by_vip: None });
+    Probe::new(target, Rc::new(Pinger::default()), Rc::new([])).run().await
 }
 
 async fn well(address: SocketAddrV4, keys: &str) {

@@ -6,6 +6,7 @@ use crate::connection::{Expected, Templates};
 use crate::explain::{Explained, WorkerView, explain, with_choice};
 use crate::publisher::Publisher;
 use crate::sweeper::Sweeper;
+use crate::tables::Tables;
 use crate::worker::{Mailbox, NeighborWish, matches};
 use config::Unmatched;
 use link::message::{ConnectionFilter, ConnectionRow, Explanation, Flow, Reply, Request, Table};
@@ -145,6 +146,11 @@ impl ControlLink {
             sweeper: Sweeper::default(),
             captures: Desk::default(),
         }
+    }
+
+    /// The newest tables.
+    pub fn tables(&self) -> Arc<Tables> {
+        self.publisher.tables()
     }
 
     /// One step; says whether there was something to do. `now` in milliseconds.

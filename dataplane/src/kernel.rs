@@ -2,6 +2,7 @@
 //! (ARP, ping, BGP, ssh, traffic that reals start themselves), and what the kernel sends goes out on the port.
 
 use crate::pipeline::IPV4_OFFSET;
+use crate::vip_checks::{Departure, VipChecks};
 use link::DropReason;
 use link::counters::{Handle, PortCounters, WorkerCounters};
 use rte_rs::{Burst, Mbuf, MbufReceiver, MbufSender, Mempool, Tap};
@@ -34,11 +35,12 @@ pub struct KernelPath {
 const LINK_HEADER: usize = IPV4_OFFSET + 4;
 
 impl KernelPath {
-    /// Moves what waits in both directions; says how many frames.
-    pub fn service(&mut self, burst: &mut Burst) -> usize {
+    /// Moves what waits in both directions; says how many frames. Those of checks that go the way of clients are changed
+    /// on their way.
+    pub fn service(&mut self, burst: &mut Burst, checks: &mut VipChecks) -> usize {
         let mut moved = 0;
         for _ in 0..BURSTS {
-            let frames = self.write_burst(burst) + self.read_burst(burst);
+            let frames = self.write_burst(burst, checks) + self.read_burst(burst, checks);
             if frames == 0 {
                 break;
             }
@@ -47,10 +49,11 @@ impl KernelPath {
         moved
     }
 
-    fn write_burst(&mut self, burst: &mut Burst) -> usize {
+    fn write_burst(&mut self, burst: &mut Burst, checks: &VipChecks) -> usize {
         let frames = self.to_kernel.dequeue(burst);
         let mut taken = 0;
-        for mbuf in burst.iter() {
+        for mbuf in burst.iter_mut() {
+            checks.arrive(mbuf.data_mut());
             // An interface that is down or full refuses; the kernel's own counters tell which.
             if matches!(self.tap.write(mbuf.data()), Ok(true)) {
                 taken += 1;
@@ -63,18 +66,38 @@ impl KernelPath {
         frames
     }
 
-    fn read_burst(&mut self, burst: &mut Burst) -> usize {
-        while !burst.is_full() {
+    fn read_burst(&mut self, burst: &mut Burst, checks: &mut VipChecks) -> usize {
+        let mut others = 0;
+        while !burst.is_full() && others < Burst::CAPACITY {
             let Some(mbuf) = self.read_frame() else { break };
-            drop(burst.push(mbuf));
+            match checks.leave(mbuf) {
+                Departure::Plain(mbuf) => drop(burst.push(mbuf)),
+                other => {
+                    self.count_check(other);
+                    others += 1;
+                }
+            }
         }
         let frames = burst.len();
         let taken = self.from_kernel.enqueue(burst);
         burst.clear();
-        self.counters.received_from_kernel.add(frames as u64);
-        self.port_counters.from_kernel.add(frames as u64);
+        self.counters.received_from_kernel.add((frames + others) as u64);
+        self.port_counters.from_kernel.add((frames + others) as u64);
         self.counters.dropped(DropReason::KernelQueueFull).add((frames - taken) as u64);
-        frames
+        frames + others
+    }
+
+    /// What is not for this port's worker.
+    fn count_check(&mut self, departure: Departure) {
+        match departure {
+            Departure::Answer(mbuf) if matches!(self.tap.write(mbuf.data()), Ok(true)) => {
+                self.counters.to_kernel.add(1);
+                self.port_counters.to_kernel.add(1);
+            }
+            Departure::Answer(_) => self.counters.dropped(DropReason::KernelRefused).add(1),
+            Departure::Lost(reason) => self.counters.dropped(reason).add(1),
+            Departure::Plain(_) | Departure::Sent => {}
+        }
     }
 
     /// The next frame from the kernel; none if there is none, or no mbuf to hold it.

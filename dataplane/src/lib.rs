@@ -38,4 +38,5 @@ pub mod sweeper;
 pub mod tables;
 #[cfg(test)]
 mod test_link;
+pub mod vip_checks;
 pub mod worker;

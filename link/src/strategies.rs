@@ -63,11 +63,13 @@ fn timeouts() -> impl Strategy<Value = Timeouts> {
 
 fn real() -> impl Strategy<Value = RealServer> {
     let phase = select(&Phase::ALL[..]);
-    (server(), method(), 0..=RealServer::MAX_WEIGHT, any::<(u32, u32)>(), phase).prop_map(
-        |(address, method, weight, (a, b), phase)| RealServer {
+    let check_address = option::of(host());
+    (server(), method(), 0..=RealServer::MAX_WEIGHT, any::<(u32, u32)>(), phase, check_address).prop_map(
+        |(address, method, weight, (a, b), phase, check_address)| RealServer {
             upper_threshold: a.max(b),
             lower_threshold: a.min(b),
             phase,
+            check_address,
             ..RealServer::new(address, method, if phase == Phase::Serving { weight } else { 0 })
         },
     )

@@ -36,6 +36,7 @@ mod nat_6;
 mod ops_1;
 mod ops_1_health;
 mod ops_1_rolling;
+mod ops_1_vip_checks;
 mod ops_2;
 mod ops_4;
 mod page;

@@ -24,6 +24,8 @@ pub struct Check {
     pub start: Start,
     /// The port that is checked; 0 where the check has none.
     pub port: u16,
+    /// Which way it goes.
+    pub via: Via,
     /// With so many failures within `flap_window` the real stays out for `flap_hold`; 0: never.
     pub flap_limit: u32,
     /// The time in which they are counted.
@@ -166,6 +168,17 @@ pub enum Start {
     Down,
     /// In the pool until it fails.
     Up,
+}
+
+/// Which way a check goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Via {
+    /// To the real's own address.
+    #[default]
+    Real,
+    /// As a client's packets: to the VIP, and from the director to the real by its tunnel or its link. A real behind NAT is
+    /// checked at its own address all the same: its packets go the same way.
+    Vip,
 }
 
 /// A regular expression, as given; it compiles.

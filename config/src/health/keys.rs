@@ -54,6 +54,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("flap_window", Form::Time(1000, DAY), &[]),
     key("flap_hold", Form::Time(1000, DAY), &[]),
     key("port", Form::Number(1, 65_535), PORTS),
+    key("via", Form::Word(&["real", "vip"]), PORTS),
     key("method", Form::Word(&["GET", "HEAD"]), WEB),
     key("path", Form::Text("a path that begins with \"/\""), WEB),
     key("host", Form::Text("a host name"), WEB),

@@ -7,7 +7,7 @@ mod check;
 mod keys;
 mod resolve;
 
-pub use check::{Check, CheckKind, DnsCheck, DnsRecord, HttpCheck, Pattern, PatternError, Start, TlsCheck};
+pub use check::{Check, CheckKind, DnsCheck, DnsRecord, HttpCheck, Pattern, PatternError, Start, TlsCheck, Via};
 pub use keys::{CheckKeys, Value};
 pub(crate) use keys::{Form, KEYS, time_text, toml_text, toml_texts};
 

@@ -1,6 +1,6 @@
 //! From the keys that were given to a check.
 
-use super::check::{Check, CheckKind, DnsCheck, DnsRecord, HttpCheck, Pattern, Start, TlsCheck};
+use super::check::{Check, CheckKind, DnsCheck, DnsRecord, HttpCheck, Pattern, Start, TlsCheck, Via};
 use super::keys::{CheckKeys, KEYS, TYPES, Value, time_text, toml_text};
 use crate::rules::Broken;
 use std::net::SocketAddrV4;
@@ -35,6 +35,10 @@ impl CheckKeys {
             "exec" => CheckKind::Exec { command: self.command()?, exit_weight: self.flag("exit_weight", false) },
             _ => return Ok(None),
         };
+        let via = if self.text("via") == Some("vip") { Via::Vip } else { Via::Real };
+        if via == Via::Vip && matches!(kind, CheckKind::Udp { expect: None, .. }) {
+            return Err(Broken::missing("expect", "a regular expression (with via = \"vip\" an answer is needed)"));
+        }
         let interval = self.time("interval", INTERVAL);
         let timeout = self.time("timeout", TIMEOUT.min(interval));
         if timeout > interval {
@@ -55,6 +59,7 @@ impl CheckKeys {
             fall: self.number("fall", 3),
             start: if self.text("start") == Some("up") { Start::Up } else { Start::Down },
             port: if has_port { port } else { 0 },
+            via,
             flap_limit: self.number("flap_limit", 0),
             flap_window: self.time("flap_window", Duration::from_secs(600)),
             flap_hold: self.time("flap_hold", Duration::from_secs(60)),

@@ -3,9 +3,9 @@
 use super::parse::{METHODS, endpoint};
 use super::write::line;
 use crate::error::ConfigError;
-use crate::health::{CheckKeys, Form, Health, Hooks, KEYS, OnFailure, Value, time_text, toml_texts};
+use crate::health::{CheckKeys, Form, Health, Hooks, KEYS, OnFailure, Value, Via, time_text, toml_text, toml_texts};
 use crate::reader::Section;
-use crate::rules;
+use crate::rules::{self, Broken};
 use link::model::{ForwardMethod, RealServer, ServiceKey};
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
@@ -70,7 +70,14 @@ pub(super) fn real(
     if let Some(keys) = own {
         health.reals.insert(address, keys);
     }
-    let Err(broken) = health.check_of(address) else { return Ok(()) };
+    let broken = match health.check_of(address) {
+        Ok(Some(check)) if check.via == Via::Vip && health.on_failure == OnFailure::Remove => {
+            let allowed = "\"real\" where on_failure = \"remove\": no check would reach a real that has left the table";
+            Broken::new("via", toml_text("vip"), allowed)
+        }
+        Ok(_) => return Ok(()),
+        Err(broken) => broken,
+    };
     let owner = if is_own { section } else { service };
     Err(match owner.table("check", &keys().collect::<Vec<_>>())? {
         Some(section) => section.broken(&broken),

@@ -2,7 +2,7 @@
 
 use super::{Mistake, check};
 use config::Services;
-use config::health::{CheckKind, HttpCheck, Start, TlsCheck};
+use config::health::{CheckKind, HttpCheck, Start, TlsCheck, Via};
 use std::time::Duration;
 
 const HEALTH: &str = r#"[[service]]
@@ -58,7 +58,7 @@ const MISTAKES: &[Mistake] = &[
     (
         "fall = 2",
         "fail = 2",
-        "service \"web\", [check]: unknown key \"fail\", allowed type, interval, jitter, timeout, rise, fall, start, flap_limit, flap_window, flap_hold, port, method, path, host, status, body, sni, verify, ca_file, payload, payload_hex, expect, name, record, answers, command, exit_weight (f:13)",
+        "service \"web\", [check]: unknown key \"fail\", allowed type, interval, jitter, timeout, rise, fall, start, flap_limit, flap_window, flap_hold, port, via, method, path, host, status, body, sni, verify, ca_file, payload, payload_hex, expect, name, record, answers, command, exit_weight (f:13)",
     ),
     (
         "fall = 2",
@@ -69,6 +69,12 @@ const MISTAKES: &[Mistake] = &[
         "timeout = \"1s\"",
         "timeout = \"3s\"",
         "service \"web\", [check]: timeout \"3s\", allowed 10ms to 2s, the interval (f:12)",
+    ),
+    ("fall = 2", "via = \"tunnel\"", "service \"web\", [check]: via \"tunnel\", allowed real, vip (f:13)"),
+    (
+        "fall = 2",
+        "via = \"vip\"",
+        "service \"web\", [check]: via \"vip\", allowed \"real\" where on_failure = \"remove\": no check would reach a real that has left the table (f:13)",
     ),
     (
         "\"/health\"",
@@ -131,6 +137,22 @@ fn a_real_overrides_single_keys_of_its_services_check() {
     let none = HEALTH.replace("type = \"dns\"\nname = \"example.org\"\nanswers = [\"192.0.2.7\"]", "type = \"none\"");
     let services = Services::parse(&none, "f").expect("valid");
     assert_eq!(services.services[0].health.check_of("10.0.0.2:80".parse().expect("an address")), Ok(None));
+}
+
+#[test]
+fn a_datagram_by_way_of_the_vip_needs_an_answer() {
+    const TEXT: &str = "[[service]]\nname = \"log\"\nprotocol = \"udp\"\naddress = \"192.0.2.1:514\"\nmethod = \"tunnel\"\n\
+                        [service.check]\ntype = \"udp\"\nvia = \"vip\"\nexpect = \"ok\"\n\
+                        [[service.real]]\naddress = \"10.0.0.1:514\"\n";
+    let services = Services::parse(TEXT, "f").expect("valid");
+    let found = services.services[0].health.check_of("10.0.0.1:514".parse().expect("an address"));
+    assert_eq!(found.expect("valid").expect("a check").via, Via::Vip);
+    let mistakes: &[Mistake] = &[(
+        "expect = \"ok\"\n",
+        "",
+        "service \"log\", [check]: expect is missing, allowed a regular expression (with via = \"vip\" an answer is needed) (f:6)",
+    )];
+    check(TEXT, "f", mistakes, Services::parse);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::health::book::{Book, Now};
 use crate::health::drain::{self, Step};
 use crate::health::hooks::Hook;
 use crate::health::kept;
+use crate::health::probe::Exit;
 use crate::health::runner::{Report, Runner};
 use crate::health::target::RealKey;
 use crate::protocol::{Changed, DrainRequest, EventRow, Failure, RealHealth, ServiceHealth, Then};
@@ -50,12 +51,13 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Starts the checks' thread; goes on from what an earlier sluiced of this socket knew.
+    /// Starts the checks' thread; goes on from what an earlier sluiced of this socket knew. Checks by way of the VIP leave
+    /// by one of the exits.
     ///
     /// # Errors
     /// The system gives no thread.
-    pub fn start(socket: &Path) -> io::Result<Self> {
-        let (runner, results) = Runner::start()?;
+    pub fn start(socket: &Path, exits: Vec<Exit>) -> io::Result<Self> {
+        let (runner, results) = Runner::start(exits)?;
         let file = kept::beside(socket);
         Ok(Self {
             book: RefCell::new(Book::restore(kept::load(&file))),

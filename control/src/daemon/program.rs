@@ -9,6 +9,7 @@ use super::server::{ServeError, Server};
 use super::state::Daemon;
 use super::supervise;
 use super::vitals;
+use crate::health::probe::Exit;
 use crate::web::{self, Web, WebError};
 use clap::{CommandFactory, Parser};
 use config::{ConfigError, Machine, Services};
@@ -98,7 +99,7 @@ async fn live(
 
     let kernel = kernel::spawn(Mirror::new(mirror_ports(&machine), statics(&machine)));
     let socket = machine.control.socket.clone();
-    let health = Keeper::start(&socket)?;
+    let health = Keeper::start(&socket, exits(&machine))?;
     let daemon = Rc::new(Daemon::new(machine, machine_file, services, services_file, kernel, health));
     tokio::task::spawn_local(health::run(Rc::clone(&daemon)));
     tokio::task::spawn_local(supervise::run(Rc::clone(&daemon)));
@@ -132,6 +133,19 @@ async fn reload(daemon: Rc<Daemon>) {
     if let Err(failure) = daemon.reload(false).await {
         log::error!("{failure}; the running services stay");
     }
+}
+
+/// The director's own addresses on kernel interfaces.
+fn exits(machine: &Machine) -> Vec<Exit> {
+    let of_port = |port: &config::Port| -> Vec<Exit> {
+        let interfaces = port.kernel_interface.iter();
+        let exit = |interface: &String| {
+            let own = port.addresses.iter();
+            own.map(|own| Exit { address: own.address, interface: interface.clone() }).collect::<Vec<_>>()
+        };
+        interfaces.flat_map(exit).collect()
+    };
+    machine.ports.iter().flat_map(of_port).collect()
 }
 
 fn mirror_ports(machine: &Machine) -> Vec<MirrorPort> {

@@ -5,7 +5,7 @@ use super::kept::{DrainState, Kept, KeptDrain, KeptQuorum, KeptReal, service_tex
 use super::pool::{self, Standing};
 use super::probe::Found;
 use super::runner::Report;
-use super::target::{self, RealKey, Targets};
+use super::target::{self, CheckAddresses, RealKey, Targets};
 use crate::protocol::EventRow;
 use config::health::{Check, Health, Start};
 use config::{NamedService, Services};
@@ -65,6 +65,8 @@ pub struct Book {
     /// The reals in the pools of services with a slow start, and those of them that have just come.
     inside: HashMap<ServiceKey, HashSet<RealKey>>,
     entered: HashMap<RealKey, Instant>,
+    /// What checks speak to that go the way of clients.
+    addresses: CheckAddresses,
     /// Something has changed that is kept over a restart.
     pub(super) unsaved: bool,
 }
@@ -121,13 +123,14 @@ impl Book {
         if self.settled.as_ref() == Some(services) {
             return self.enter(services, now);
         }
+        self.addresses.assign(services);
         self.fill(services, before, now);
         self.enter(services, now);
     }
 
     fn fill(&mut self, services: &Services, before: &Services, now: Now) {
         let mut served: Option<HashSet<RealKey>> = None;
-        for (key, target) in target::of(services) {
+        for (key, target) in target::of(services, &self.addresses) {
             if self.reals.contains_key(&key) {
                 continue;
             }
@@ -144,7 +147,7 @@ impl Book {
 
     /// The dataplane has been serving these all the time: what has no result yet goes on.
     pub fn assume_serving(&mut self, services: &Services, now: Now) {
-        for key in target::of(services).into_keys() {
+        for key in target::of(services, &self.addresses).into_keys() {
             let remembered = self.remembered.remove(&key);
             let entry = self.reals.entry(key).or_insert_with(|| match &remembered {
                 Some(kept) => Entry::remembered(kept),
@@ -163,7 +166,9 @@ impl Book {
         }
         let before = self.settled.replace(services.clone()).unwrap_or_default();
         self.fill(services, &before, now);
-        self.targets = target::of(services);
+        self.addresses.retain(services);
+        self.addresses.assign(services);
+        self.targets = target::of(services, &self.addresses);
         self.reals.retain(|key, _| self.targets.contains_key(key));
         let live: HashSet<RealKey> = reals_of(services).collect();
         let drains = self.drains.len();
@@ -253,6 +258,10 @@ impl Book {
         for named in all.services.iter_mut().filter(|named| self.cares_for(named)) {
             let standings = self.standings(named, now);
             let quorum = self.quorum_of(named, &standings);
+            let service = named.service.key;
+            for real in &mut named.service.reals {
+                real.check_address = self.addresses.of(&RealKey { service, real: real.address });
+            }
             pool::apply(named, &standings, quorum);
         }
         all

@@ -69,7 +69,8 @@ impl Bench {
     }
 
     fn found(&mut self, real: &str, found: Found) -> Vec<String> {
-        let target = Arc::clone(target::of(&self.services).get(&key(real)).expect("a target"));
+        let target =
+            Arc::clone(target::of(&self.services, &CheckAddresses::default()).get(&key(real)).expect("a target"));
         let event = self.book.take(&Report { target, found, took: Duration::from_millis(1) }, self.now);
         let events = event.into_iter().chain(self.book.review(&self.services, self.now));
         events.map(|event| event.event).collect()
@@ -253,7 +254,8 @@ fn a_check_that_comes_later_takes_nobody_out_and_a_reload_keeps_what_is_known() 
 #[test]
 fn results_of_an_earlier_check_are_not_taken() {
     let mut bench = Bench::new(web(""));
-    let old = Arc::clone(target::of(&bench.services).get(&key(REALS[0])).expect("a target"));
+    let old =
+        Arc::clone(target::of(&bench.services, &CheckAddresses::default()).get(&key(REALS[0])).expect("a target"));
     bench.change(services(&WEB.replace("type = \"tcp\"", "type = \"icmp\"")));
     let report = Report { target: old, found: Found::Well(None), took: Duration::ZERO };
     assert_eq!(bench.book.take(&report, bench.now), None);

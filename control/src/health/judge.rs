@@ -103,7 +103,7 @@ impl Judge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use config::health::CheckKind;
+    use config::health::{CheckKind, Via};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -117,6 +117,7 @@ mod tests {
             fall: 3,
             start: Start::Down,
             port: 80,
+            via: Via::Real,
             flap_limit: 0,
             flap_window: 60 * SECOND,
             flap_hold: 30 * SECOND,

@@ -1,6 +1,6 @@
 //! Does the checks: one thread with one runtime, a task for each target, programs that are told one after another.
 
-use super::probe::{Found, Pinger, Probe};
+use super::probe::{Exit, Found, Pinger, Probe};
 use super::target::{RealKey, Target, Targets};
 use super::{hooks, hooks::Hook};
 use std::collections::HashMap;
@@ -39,16 +39,16 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Starts the thread; it reports to the receiver.
+    /// Starts the thread; it reports to the receiver. Checks by way of the VIP leave by one of the exits.
     ///
     /// # Errors
     /// The system gives no thread, or no runtime.
-    pub fn start() -> io::Result<(Self, UnboundedReceiver<Report>)> {
+    pub fn start(exits: Vec<Exit>) -> io::Result<(Self, UnboundedReceiver<Report>)> {
         let (commands, orders) = mpsc::unbounded_channel();
         let (reports, results) = mpsc::unbounded_channel();
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
         allow_many_files();
-        let work = move || LocalSet::new().block_on(&runtime, work(orders, reports));
+        let work = move || LocalSet::new().block_on(&runtime, work(orders, reports, exits));
         thread::Builder::new().name("health".to_owned()).spawn(work)?;
         Ok((Self { commands }, results))
     }
@@ -73,7 +73,8 @@ fn allow_many_files() {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 
-async fn work(mut orders: UnboundedReceiver<Command>, reports: UnboundedSender<Report>) {
+async fn work(mut orders: UnboundedReceiver<Command>, reports: UnboundedSender<Report>, exits: Vec<Exit>) {
+    let exits: Rc<[Exit]> = exits.into();
     let (tell, told) = mpsc::channel(hooks::WAITING);
     tokio::task::spawn_local(hooks::run(told));
     let pinger = Rc::new(Pinger::default());
@@ -90,7 +91,8 @@ async fn work(mut orders: UnboundedReceiver<Command>, reports: UnboundedSender<R
                 });
                 for (key, target) in targets {
                     tasks.entry(key).or_insert_with(|| {
-                        let task = watch(Arc::clone(&target), Rc::clone(&pinger), reports.clone());
+                        let probe = Probe::new(Arc::clone(&target), Rc::clone(&pinger), Rc::clone(&exits));
+                        let task = watch(Arc::clone(&target), probe, reports.clone());
                         (target, tokio::task::spawn_local(task).abort_handle())
                     });
                 }
@@ -105,11 +107,10 @@ async fn work(mut orders: UnboundedReceiver<Command>, reports: UnboundedSender<R
 }
 
 /// Checks one target for ever.
-async fn watch(target: Arc<Target>, pinger: Rc<Pinger>, reports: UnboundedSender<Report>) {
+async fn watch(target: Arc<Target>, probe: Probe, reports: UnboundedSender<Report>) {
     let interval = target.check.interval;
     let mut next = Instant::now() + interval.min(FIRST).mul_f64(fastrand::f64());
     sleep_until(next).await;
-    let probe = Probe::new(Arc::clone(&target), pinger);
     loop {
         let began = Instant::now();
         let found = probe.run().await;

@@ -1,9 +1,9 @@
 //! What is checked: a real of a service, with its check.
 
 use config::Services;
-use config::health::Check;
-use link::model::ServiceKey;
-use std::collections::HashMap;
+use config::health::{Check, Via};
+use link::model::{ForwardMethod, RealServer, ServiceKey};
+use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
@@ -25,12 +25,80 @@ pub struct Target {
     pub service: String,
     /// How it is checked.
     pub check: Check,
+    /// Its way, where that is the clients' one; `None`: to the real itself.
+    pub by_vip: Option<ByVip>,
+}
+
+/// The way of a check that goes as clients' packets do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByVip {
+    /// What the socket speaks to; it stands for the real.
+    pub address: Ipv4Addr,
+    /// What clients speak to.
+    pub vip: Ipv4Addr,
+}
+
+/// Which check address stands for which real, as long as there is one: 198.18.0.0/15, the network for benchmarks (RFC 2544
+/// section C.2.2), of which no host is.
+#[derive(Clone, Debug, Default)]
+pub struct CheckAddresses {
+    numbers: HashMap<RealKey, u32>,
+    taken: HashSet<u32>,
+    last: u32,
+}
+
+impl CheckAddresses {
+    const NETWORK: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 0);
+    /// So many can be given.
+    const MOST: u32 = (1 << 17) - 2;
+
+    /// Gives an address to each real of these services that is checked so, and has none. Beyond the last one reals are
+    /// checked at their own addresses.
+    pub fn assign(&mut self, services: &Services) {
+        for key in wanted(services) {
+            if self.numbers.contains_key(&key) || self.taken.len() >= Self::MOST as usize {
+                continue;
+            }
+            // The next one that is free, so that one that was given back rests.
+            let number = loop {
+                self.last = self.last % Self::MOST + 1;
+                if self.taken.insert(self.last) {
+                    break self.last;
+                }
+            };
+            self.numbers.insert(key, number);
+        }
+    }
+
+    /// Takes back those of reals that are not in these services.
+    pub fn retain(&mut self, services: &Services) {
+        let live: HashSet<_> = wanted(services).collect();
+        self.numbers.retain(|key, _| live.contains(key));
+        self.taken = self.numbers.values().copied().collect();
+    }
+
+    /// The one of a real.
+    pub fn of(&self, key: &RealKey) -> Option<Ipv4Addr> {
+        self.numbers.get(key).map(|number| Ipv4Addr::from_bits(Self::NETWORK.to_bits() + number))
+    }
+}
+
+/// The reals that are checked the way of clients.
+fn wanted(services: &Services) -> impl Iterator<Item = RealKey> {
+    services.services.iter().flat_map(|named| {
+        let service = named.service.key;
+        let goes_by_vip = move |real: &&RealServer| {
+            let check = named.health.check_of(real.address);
+            real.method != ForwardMethod::Nat && matches!(check, Ok(Some(Check { via: Via::Vip, .. })))
+        };
+        named.service.reals.iter().filter(goes_by_vip).map(move |real| RealKey { service, real: real.address })
+    })
 }
 
 impl Target {
-    /// Where the check goes: the real, on the check's port.
+    /// What is checked, on the check's port: the real, or the VIP.
     pub fn address(&self) -> SocketAddrV4 {
-        SocketAddrV4::new(*self.key.real.ip(), self.check.port)
+        SocketAddrV4::new(self.by_vip.map_or(*self.key.real.ip(), |way| way.vip), self.check.port)
     }
 
     /// The real's address.
@@ -54,7 +122,7 @@ impl Target {
 pub type Targets = HashMap<RealKey, Arc<Target>>;
 
 /// What these services have checked. A check that breaks a rule has been refused before; it is left out here.
-pub fn of(services: &Services) -> Targets {
+pub fn of(services: &Services, addresses: &CheckAddresses) -> Targets {
     let mut targets = Targets::new();
     for named in &services.services {
         if named.health.check.is_none() && named.health.reals.is_empty() {
@@ -63,7 +131,9 @@ pub fn of(services: &Services) -> Targets {
         for real in &named.service.reals {
             let Ok(Some(check)) = named.health.check_of(real.address) else { continue };
             let key = RealKey { service: named.service.key, real: real.address };
-            targets.insert(key, Arc::new(Target { key, service: named.name.clone(), check }));
+            let vip = services.addresses_of(&named.service.key).next();
+            let by_vip = addresses.of(&key).zip(vip).map(|(address, vip)| ByVip { address, vip });
+            targets.insert(key, Arc::new(Target { key, service: named.name.clone(), check, by_vip }));
         }
     }
     targets

@@ -262,6 +262,7 @@ impl RealChange {
             upper_threshold: self.upper_threshold.unwrap_or(before.upper_threshold),
             lower_threshold: self.lower_threshold.unwrap_or(before.lower_threshold),
             phase: before.phase,
+            check_address: before.check_address,
         }
     }
 }

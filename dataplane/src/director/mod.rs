@@ -12,6 +12,7 @@ pub use start::{StartError, start};
 use crate::clock::TscClock;
 use crate::control_link::ControlLink;
 use crate::kernel::KernelPath;
+use crate::vip_checks::VipChecks;
 use crate::worker::Worker;
 use link::Handle;
 use link::counters::PortCounters;
@@ -38,6 +39,8 @@ const HOUSE_INTERVAL: u64 = 500;
 pub struct Director {
     control: ControlLink,
     kernel: Vec<KernelPath>,
+    /// Checks that go the way of clients.
+    vip_checks: VipChecks,
     workers: Vec<LcoreTask<Worker>>,
     ports: Vec<PortHandle>,
     /// The main lcore's counters of each port.
@@ -59,8 +62,9 @@ impl Director {
         while !stop.load(Ordering::Relaxed) {
             let now = self.clock.now();
             let mut busy = self.control.step(now);
+            self.vip_checks.adopt(&self.control.tables());
             for path in &mut self.kernel {
-                busy |= path.service(&mut burst) > 0;
+                busy |= path.service(&mut burst, &mut self.vip_checks) > 0;
             }
             if now.saturating_sub(last_round) >= HOUSE_INTERVAL {
                 last_round = now;

@@ -10,6 +10,7 @@ use crate::connection::{Accounts, Expected};
 use crate::control_link::{ControlLink, Outside};
 use crate::publisher::Publisher;
 use crate::setup::{self, PortReality};
+use crate::vip_checks::VipChecks;
 use crate::worker::{Pools, Worker};
 use config::Machine;
 use link::message::Refusal;
@@ -125,12 +126,14 @@ pub fn start(machine: &Machine) -> Result<Director, StartError> {
     let vitals = Vitals::new(living, clock.now());
     let limits = Limits { rows: MAX_ROWS, services: layout.services, reals: layout.reals, ports: layout.ports };
     let control = ControlLink::new(link, Assembler::new(limits), publisher, outside, dataplane.unmatched);
+    let vip_checks = VipChecks::new(control.tables(), wiring.from_kernel);
     let stop = Arc::new(AtomicBool::new(false));
     let tasks = launch(eal, made, lcores, &stop)?;
     let handles = ports.into_iter().map(|port| port.handle).collect();
     log::info!("{workers} workers on lcores {lcores:?}, housekeeping on lcore {}", dataplane.main_lcore);
     Ok(Director {
         control,
+        vip_checks,
         kernel: wiring.kernel,
         workers: tasks,
         ports: handles,

@@ -37,6 +37,8 @@ pub(super) fn rings(machine: &Machine) -> u32 {
 pub(super) struct Wiring {
     pub(super) workers: Vec<Wires>,
     pub(super) kernel: Vec<KernelPath>,
+    /// From the kernel to the worker that sends on each port; `None`: the port has no kernel interface.
+    pub(super) from_kernel: Vec<Option<MbufSender>>,
 }
 
 /// The ends of one worker.
@@ -58,7 +60,11 @@ impl Wiring {
         link: &DataplaneLink,
     ) -> Result<Self, StartError> {
         let workers = machine.dataplane.workers.len();
-        let mut wiring = Self { workers: (0..workers).map(|_| Wires::default()).collect(), kernel: Vec::new() };
+        let mut wiring = Self {
+            workers: (0..workers).map(|_| Wires::default()).collect(),
+            kernel: Vec::new(),
+            from_kernel: Vec::new(),
+        };
         wiring.connect_workers()?;
         for (index, (port, up)) in (0u16..).zip(machine.ports.iter().zip(ports)) {
             wiring.open_kernel(index, port, up, pool, link)?;
@@ -93,6 +99,7 @@ impl Wiring {
     ) -> Result<(), StartError> {
         let Some(interface) = &port.kernel_interface else {
             self.workers.iter_mut().for_each(|wires| wires.kernel.push(None));
+            self.from_kernel.push(None);
             return Ok(());
         };
         let tap = Tap::open(interface, Some(up.real.mac), up.real.mtu).map_err(|error| StartError::Kernel {
@@ -103,6 +110,7 @@ impl Wiring {
         let (to_kernel, from_workers) = ring::many_to_one(&format!("to-kernel-{index}"), RING_SIZE, ANY_SOCKET)?;
         let (from_kernel, to_worker) = ring::many_to_one(&format!("from-kernel-{index}"), RING_SIZE, ANY_SOCKET)?;
         self.workers.iter_mut().for_each(|wires| wires.kernel.push(Some(to_kernel.clone())));
+        self.from_kernel.push(Some(from_kernel.clone()));
         let main = self.workers.len() as u16;
         self.owner(index).relays.push((index, to_worker));
         let counters = link.worker_counters(main).zip(link.port_counters(main, index));

@@ -209,7 +209,7 @@ impl Pipeline {
 /// Puts the outer header of a tunnel before the packet; `identification` is that of the last one which may be
 /// fragmented. False if the mbuf has no room.
 #[inline]
-pub(super) fn encapsulate(mbuf: &mut Mbuf, way: &Way, identification: &mut u16) -> bool {
+pub(crate) fn encapsulate(mbuf: &mut Mbuf, way: &Way, identification: &mut u16) -> bool {
     let mut outer = [0u8; tunnel::OVERHEAD as usize];
     // Only a packet that may be fragmented shows its identification; the others leave it to those.
     let is_fixed = packet(mbuf).get(FLAGS).is_none_or(|flags| flags & DONT_FRAGMENT != 0);

@@ -34,6 +34,7 @@ mod witness;
 pub(crate) use admit::FTP_DATA;
 pub use burst::Origin;
 pub(crate) use defence::is_on;
+pub(crate) use forward::encapsulate;
 pub use output::{LARGE_ROOM, Output, Verdict};
 pub use parse::{Flow, IPV4_OFFSET, Parsed, parse};
 pub(crate) use persistence::{is_usable, real_port, template_key};

@@ -5,6 +5,7 @@
 //! the slots to control.
 
 mod build;
+mod checks;
 mod cursors;
 pub mod directory;
 mod entries;
@@ -13,6 +14,7 @@ mod slots;
 mod table;
 mod timeouts;
 
+pub use checks::VipCheck;
 pub use cursors::Cursors;
 pub use entries::{RealEntry, ServiceEntry};
 pub use slots::{

@@ -1,6 +1,7 @@
 //! The table that packets are looked up in.
 
 use super::build::Built;
+use super::checks::{self, VipCheck};
 use super::entries::{RealEntry, ServiceEntry, real_entries};
 use super::index::{AddressSet, KeyIndex};
 use super::slots::{Assignment, Slots};
@@ -33,6 +34,8 @@ pub struct ServiceTable {
     vips: AddressSet,
     /// By real slot.
     reals: Vec<RealEntry>,
+    /// What checks that go the way of clients speak to.
+    vip_checks: HashMap<u32, VipCheck>,
 }
 
 /// Never 0, as the protocol is not.
@@ -55,6 +58,7 @@ impl ServiceTable {
             by_key: KeyIndex::new(&[]),
             vips: AddressSet::new(&[]),
             reals: Vec::new(),
+            vip_checks: HashMap::new(),
         }
     }
 
@@ -104,6 +108,7 @@ impl ServiceTable {
             has_all_port: endpoints.iter().any(|(endpoint, _)| endpoint.address.port() == 0),
             by_key: KeyIndex::new(&keys),
             vips: AddressSet::new(&vips),
+            vip_checks: checks::of(slots, &endpoints),
             reals,
         }
     }
@@ -130,6 +135,11 @@ impl ServiceTable {
         let any = |wanted: &[Phase]| self.reals.iter().any(|real| real.available && wanted.contains(&real.phase));
         let closing = [Phase::Closing, Phase::Removing];
         (any(&[Phase::Draining, Phase::Closing, Phase::Removing]), any(&closing))
+    }
+
+    /// What checks that go the way of clients speak to, by their addresses (host byte order).
+    pub fn vip_checks(&self) -> &HashMap<u32, VipCheck> {
+        &self.vip_checks
     }
 
     /// What holds for all services.

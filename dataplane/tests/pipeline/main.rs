@@ -14,4 +14,5 @@ mod rig;
 mod shares;
 mod shown;
 mod traffic;
+mod vip_checks;
 mod workers;

@@ -189,6 +189,9 @@ pub struct RealServer {
     pub lower_threshold: u32,
     /// Whether its connections are on their way out.
     pub phase: Phase,
+    /// What a socket of the director's kernel speaks to whose packets are to go the way of clients: to the VIP, and from
+    /// there to this real. `None`: nothing does. No two reals of a table have the same.
+    pub check_address: Option<Ipv4Addr>,
 }
 
 /// Whether a real's connections are on their way out.
@@ -218,7 +221,15 @@ impl RealServer {
 
     /// A real without thresholds.
     pub const fn new(address: SocketAddrV4, method: ForwardMethod, weight: u32) -> Self {
-        Self { address, method, weight, upper_threshold: 0, lower_threshold: 0, phase: Phase::Serving }
+        Self {
+            address,
+            method,
+            weight,
+            upper_threshold: 0,
+            lower_threshold: 0,
+            phase: Phase::Serving,
+            check_address: None,
+        }
     }
 
     /// The lower threshold that holds: given, or three quarters of the upper one.

@@ -51,7 +51,8 @@ payload!(
         weight: Word32,
         upper_threshold: Word32,
         lower_threshold: Word32,
-    } reserved 32
+        check_address_be: U32,
+    } reserved 28
 );
 
 /// Flags of a service.
@@ -110,7 +111,8 @@ pub(super) fn encode_real(real: RealServer) -> Payload {
         weight: real.weight.into(),
         upper_threshold: real.upper_threshold.into(),
         lower_threshold: real.lower_threshold.into(),
-        reserved: [0; 32],
+        check_address_be: real.check_address.map_or(0, Ipv4Addr::to_bits).into(),
+        reserved: [0; 28],
     })
 }
 
@@ -211,6 +213,10 @@ pub(super) fn decode_real(row: RealRow) -> Result<Request, RecordError> {
     if phase != Phase::Serving && row.weight.get() != 0 {
         return check.refuse("weight", row.weight.get(), "0 unless the real is serving");
     }
+    let check_address = match row.check_address_be.get() {
+        0 => None,
+        _ => Some(check.host("check address", row.check_address_be)?),
+    };
     Ok(Request::Real(RealServer {
         address: SocketAddrV4::new(check.host("address", row.address_be)?, row.port_be.get()),
         method: check.number("method", row.method)?,
@@ -218,5 +224,6 @@ pub(super) fn decode_real(row: RealRow) -> Result<Request, RecordError> {
         upper_threshold,
         lower_threshold: check.within("lower threshold", row.lower_threshold.get(), 0, upper_threshold, most)?,
         phase,
+        check_address,
     }))
 }

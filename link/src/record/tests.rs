@@ -197,6 +197,7 @@ fn a_field_out_of_its_range_is_refused_by_name() {
         "real record: phase 4, allowed: 0 (serving), 1 (draining), 2 (closing), 3 (removing)"
     );
     assert_eq!(refused(real, 7, 1), "real record: weight 65535, allowed: 0 unless the real is serving");
+    assert_eq!(refused(real, 20, 224), "real record: check address 3758096384, allowed: a unicast IPv4 address");
     assert_eq!(refused(real, 63 - 16, 1), "real record: reserved 1, allowed: 0");
     assert_eq!(refused(route, 14, 33), "route record: length 33, allowed: 0 to 32");
     assert_eq!(refused(route, 14, 6), "route record: network 167772160, allowed: no bits set beyond the prefix length");

@@ -1,14 +1,14 @@
 //! DNS: a query over UDP is answered without an error, with what is expected among the answers (RFC 1035).
 
+use super::peer::Peer;
 use super::udp::{LARGEST, ill, socket};
 use super::{Failure, Stage};
 use config::health::DnsCheck;
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
-use std::net::SocketAddrV4;
 use std::str::FromStr;
 
-pub(super) async fn check(address: SocketAddrV4, dns: &DnsCheck, stage: &Stage) -> Result<(), Failure> {
+pub(super) async fn check(peer: &Peer, dns: &DnsCheck, stage: &Stage) -> Result<(), Failure> {
     let not_made = |error| format!("the query for {} can't be made: {error}", dns.name);
     let name = Name::from_str(&dns.name).map_err(|error| not_made(error.to_string()))?;
     let kind = RecordType::from_str(dns.record.name()).map_err(|error| not_made(error.to_string()))?;
@@ -16,7 +16,7 @@ pub(super) async fn check(address: SocketAddrV4, dns: &DnsCheck, stage: &Stage) 
     query.set_id(fastrand::u16(..)).set_message_type(MessageType::Query).set_op_code(OpCode::Query);
     query.set_recursion_desired(true).add_query(Query::query(name, kind));
     let bytes = query.to_vec().map_err(|error| not_made(error.to_string()))?;
-    let socket = socket(address).await?;
+    let (socket, address) = (socket(peer).await?, peer.name);
     socket.send(&bytes).await.map_err(|error| ill(&error, address))?;
     stage.reach("no answer to the query");
     let mut answer = vec![0; LARGEST];

@@ -1,5 +1,6 @@
 //! HTTP and HTTPS: a request on a connection of its own, its status and the beginning of its body.
 
+use super::peer::Peer;
 use super::tcp::connect;
 use super::{Failure, Stage};
 use config::health::{HttpCheck, TlsCheck};
@@ -22,27 +23,27 @@ use tokio_rustls::rustls::pki_types::ServerName;
 const LONGEST_BODY: usize = 256 * 1024;
 
 pub(super) async fn check(
-    address: SocketAddrV4,
+    peer: &Peer,
     http: &HttpCheck,
     body: Option<&Regex>,
     tls: Option<&Result<Arc<ClientConfig>, Failure>>,
     stage: &Stage,
 ) -> Result<(), Failure> {
     let Some(secure) = &http.tls else {
-        let stream = connect(address, stage).await?;
-        return exchange(stream, address, http, body, stage).await;
+        let stream = connect(peer, stage).await?;
+        return exchange(stream, peer.name, http, body, stage).await;
     };
     let configuration = match tls {
         Some(Ok(configuration)) => Arc::clone(configuration),
         Some(Err(text)) => return Err(text.clone()),
         None => return Err("TLS is not set up".to_owned()),
     };
-    let name = server_name(address, http, secure)?;
-    let stream = connect(address, stage).await?;
+    let name = server_name(peer.name, http, secure)?;
+    let stream = connect(peer, stage).await?;
     stage.reach("connected, but no TLS handshake");
     let stream = TlsConnector::from(configuration).connect(name.clone(), stream).await;
     let stream = stream.map_err(|error| format!("TLS with {}: {}", name.to_str(), reason(&error)))?;
-    exchange(stream, address, http, body, stage).await
+    exchange(stream, peer.name, http, body, stage).await
 }
 
 /// The name that the certificate must bear.

@@ -4,15 +4,18 @@ mod dns;
 mod exec;
 mod http;
 mod icmp;
+mod peer;
 mod tcp;
 mod tls;
 mod udp;
 
 pub(super) use exec::Group;
 pub use icmp::Pinger;
+pub use peer::Exit;
 
 use super::target::Target;
 use config::health::{Check, CheckKind};
+use peer::Peer;
 use regex::bytes::{Regex, RegexBuilder};
 use std::cell::Cell;
 use std::io;
@@ -50,11 +53,12 @@ pub struct Probe {
     body: Option<Regex>,
     tls: Option<Result<Arc<ClientConfig>, Failure>>,
     pinger: Rc<Pinger>,
+    exits: Rc<[Exit]>,
 }
 
 impl Probe {
-    /// The check of this target. Trusted authorities are read now.
-    pub fn new(target: Arc<Target>, pinger: Rc<Pinger>) -> Self {
+    /// The check of this target; by way of the VIP it leaves by one of these exits. Trusted authorities are read now.
+    pub fn new(target: Arc<Target>, pinger: Rc<Pinger>, exits: Rc<[Exit]>) -> Self {
         let pattern = match &target.check.kind {
             CheckKind::Http(http) => http.body.as_ref(),
             CheckKind::Udp { expect, .. } => expect.as_ref(),
@@ -67,25 +71,23 @@ impl Probe {
             CheckKind::Http(http) => http.tls.as_ref().map(tls::configuration),
             _ => None,
         };
-        Self { target, body, tls, pinger }
+        Self { target, body, tls, pinger, exits }
     }
 
     /// Does the check, within its time.
     pub async fn run(&self) -> Found {
         let Check { kind, timeout: patience, .. } = &self.target.check;
-        let address = self.target.address();
         let stage = Stage(Cell::new("no answer"));
         let check = async {
+            let peer = Peer::of(&self.target, &self.exits)?;
             match kind {
-                CheckKind::Tcp => tcp::check(address, &stage).await,
-                CheckKind::Http(http) => {
-                    http::check(address, http, self.body.as_ref(), self.tls.as_ref(), &stage).await
-                }
+                CheckKind::Tcp => tcp::check(&peer, &stage).await,
+                CheckKind::Http(http) => http::check(&peer, http, self.body.as_ref(), self.tls.as_ref(), &stage).await,
                 CheckKind::Udp { payload, expect } => {
                     let wanted = expect.as_ref().and(self.body.as_ref());
-                    udp::check(address, payload, wanted, *patience, &stage).await
+                    udp::check(&peer, payload, wanted, *patience, &stage).await
                 }
-                CheckKind::Dns(dns) => dns::check(address, dns, &stage).await,
+                CheckKind::Dns(dns) => dns::check(&peer, dns, &stage).await,
                 CheckKind::Icmp => self.pinger.check(self.target.ip(), &stage).await,
                 CheckKind::Exec { command, exit_weight } => {
                     return exec::check(command, *exit_weight, &self.target.environment(), &stage).await;
@@ -93,11 +95,12 @@ impl Probe {
             }
             .map(|()| None)
         };
-        match timeout(*patience, check).await {
-            Ok(Ok(weight)) => Found::Well(weight),
-            Ok(Err(text)) => Found::Ill(text),
-            Err(_) => Found::Ill(late(stage.0.get(), *patience)),
-        }
+        let text = match timeout(*patience, check).await {
+            Ok(Ok(weight)) => return Found::Well(weight),
+            Ok(Err(text)) => text,
+            Err(_) => late(stage.0.get(), *patience),
+        };
+        Found::Ill(if self.target.by_vip.is_some() { format!("by way of the VIP: {text}") } else { text })
     }
 }
 

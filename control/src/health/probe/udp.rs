@@ -1,9 +1,10 @@
 //! UDP: a datagram is answered as expected, or at least not refused by an ICMP error.
 
+use super::peer::Peer;
 use super::{Failure, Stage, refused};
 use regex::bytes::Regex;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::SocketAddrV4;
 use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
@@ -12,11 +13,8 @@ use tokio::time::timeout;
 pub(super) const LARGEST: usize = 65_536;
 
 /// A socket that hears of ICMP errors about what it sends.
-pub(super) async fn socket(address: SocketAddrV4) -> Result<UdpSocket, Failure> {
-    let wrong = |error: io::Error| refused(&error, address);
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await.map_err(wrong)?;
-    socket.connect(address).await.map_err(wrong)?;
-    Ok(socket)
+pub(super) async fn socket(peer: &Peer) -> Result<UdpSocket, Failure> {
+    peer.socket().await.map_err(|error| refused(&error, peer.name))
 }
 
 pub(super) fn ill(error: &io::Error, address: SocketAddrV4) -> Failure {
@@ -27,13 +25,13 @@ pub(super) fn ill(error: &io::Error, address: SocketAddrV4) -> Failure {
 }
 
 pub(super) async fn check(
-    address: SocketAddrV4,
+    peer: &Peer,
     payload: &[u8],
     expect: Option<&Regex>,
     patience: Duration,
     stage: &Stage,
 ) -> Result<(), Failure> {
-    let socket = socket(address).await?;
+    let (socket, address) = (socket(peer).await?, peer.name);
     socket.send(payload).await.map_err(|error| ill(&error, address))?;
     let mut answer = vec![0; LARGEST];
     let Some(pattern) = expect else {
