@@ -138,6 +138,31 @@ fn a_sluiced_that_is_restarted_empties_no_pool() {
 }
 
 #[test]
+fn after_a_restart_the_dataplane_gets_the_check_addresses_that_are_used_then() {
+    let site = Site::new();
+    site.write_services(
+        "[[service]]\nname = \"web\"\nprotocol = \"tcp\"\naddress = \"202.103.106.5:80\"\nmethod = \"direct\"\n\
+         [service.check]\ntype = \"tcp\"\nvia = \"vip\"\ninterval = \"100ms\"\n\
+         [[service.real]]\naddress = \"172.16.0.2:80\"\n",
+    );
+    let dataplane = FakeDataplane::start(&site.link());
+    let sluiced = site.start();
+    let address = |table: &ServiceTable| table.services[0].reals[0].check_address.expect("a check address");
+    let before = address(&dataplane.table(1).1);
+    sluiced.kill();
+    let _again = site.start();
+    eventually("another check address is in force", || {
+        let shared = dataplane.shared();
+        shared.tables.last().filter(|(_, table)| address(table) != before).map(drop)
+    });
+    eventually("the check says which way it was to go", || {
+        let row = site.ask(r#"{"command":"service_show","service":"web"}"#);
+        let reason = row["reals"][0]["health"]["reason"].as_str().unwrap_or_default().to_owned();
+        reason.starts_with("by way of the VIP: ").then_some(())
+    });
+}
+
+#[test]
 fn a_reload_keeps_what_is_known_and_checks_what_is_new() {
     let health = Health::new("");
     REALS.iter().for_each(|real| health.up(real));

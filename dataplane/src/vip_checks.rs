@@ -20,7 +20,7 @@ use wire::ipv4::Ipv4;
 
 /// Who has the check addresses, for the kernel: a locally administered address (IEEE 802c).
 const MAC: [u8; 6] = [0x02, 0x53, 0x4c, 0x43, 0x48, 0x4b];
-/// As many as there are ports.
+/// As many as there are ports of one protocol.
 const PORTS: usize = 1 << 16;
 
 /// See the module.
@@ -28,7 +28,7 @@ pub struct VipChecks {
     tables: Arc<Tables>,
     /// The ways to the workers that send on each port; `None`: the port has no kernel interface.
     senders: Vec<Option<MbufSender>>,
-    /// The check address that a port of the director last spoke to; 0: none.
+    /// The check address that a port of the director last spoke to (see [`index`]); 0: none.
     asked: Box<[u32]>,
     /// Of the last packet in a tunnel that may be fragmented.
     identification: u16,
@@ -59,7 +59,7 @@ struct Packet {
 impl VipChecks {
     /// With the ways to the workers that send on each port, by its index.
     pub fn new(tables: Arc<Tables>, senders: Vec<Option<MbufSender>>) -> Self {
-        Self { tables, senders, asked: vec![0; PORTS].into_boxed_slice(), identification: 0 }
+        Self { tables, senders, asked: vec![0; 2 * PORTS].into_boxed_slice(), identification: 0 }
     }
 
     /// These are in force.
@@ -80,7 +80,8 @@ impl VipChecks {
         }
         let Some(destination) = destination(mbuf.data()) else { return Departure::Plain(mbuf) };
         let Some(check) = checks.get(&destination).copied() else { return Departure::Plain(mbuf) };
-        let Some(packet) = parse(mbuf.data()) else { return Departure::Lost(DropReason::Ipv4Malformed) };
+        // Such as the kernel's ICMP errors about answers that came too late.
+        let Some(packet) = parse(mbuf.data()) else { return Departure::Lost(DropReason::NoService) };
         match self.forward(&check, &packet, &mut mbuf) {
             Ok(port) => self.send(port, mbuf),
             Err(reason) => Departure::Lost(reason),
@@ -108,7 +109,7 @@ impl VipChecks {
         if let Some(header) = mbuf.data_mut().first_chunk_mut() {
             *header = hop.ethernet;
         }
-        if let Some(asked) = self.asked.get_mut(usize::from(packet.source.port)) {
+        if let Some(asked) = self.asked.get_mut(index(packet.protocol, packet.source.port)) {
             *asked = packet.destination.address;
         }
         Ok(hop.port)
@@ -130,7 +131,7 @@ impl VipChecks {
             return;
         }
         let Some(packet) = parse(frame) else { return };
-        let asked = self.asked.get(usize::from(packet.destination.port)).copied().unwrap_or(0);
+        let asked = self.asked.get(index(packet.protocol, packet.destination.port)).copied().unwrap_or(0);
         let is_of_it = |check: &&VipCheck| check.vip == packet.source.address;
         if self.tables.services.vip_checks().get(&asked).filter(is_of_it).is_none() {
             return;
@@ -138,6 +139,14 @@ impl VipChecks {
         let source = Endpoint { address: asked, port: packet.source.port };
         let bytes = frame.get_mut(IPV4_OFFSET..).unwrap_or(&mut []);
         nat::rewrite_source(bytes, packet.header_len, packet.protocol, source);
+    }
+}
+
+/// Of a port of the director: those of TCP come before those of UDP.
+fn index(protocol: Protocol, port: u16) -> usize {
+    match protocol {
+        Protocol::Tcp => usize::from(port),
+        Protocol::Udp => PORTS + usize::from(port),
     }
 }
 

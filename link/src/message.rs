@@ -228,11 +228,13 @@ pub enum Refusal {
     DuplicateEndpoint,
     /// A service on all ports without persistence.
     NotPersistent,
+    /// Two reals with one check address.
+    DuplicateCheckAddress,
 }
 
 impl Refusal {
     /// Every refusal, in the order of its wire number.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::RecordInvalid,
         Self::OutOfOrder,
         Self::RowCount,
@@ -247,6 +249,7 @@ impl Refusal {
         Self::PortDiffers,
         Self::DuplicateEndpoint,
         Self::NotPersistent,
+        Self::DuplicateCheckAddress,
     ];
 
     /// Whether one row is to blame, the one that the refusal carries; else its number only says how far it came.
@@ -259,7 +262,8 @@ impl Refusal {
             | Self::UnknownPort
             | Self::PortDiffers
             | Self::DuplicateEndpoint
-            | Self::NotPersistent => true,
+            | Self::NotPersistent
+            | Self::DuplicateCheckAddress => true,
             Self::RowCount
             | Self::Checksum
             | Self::Generation
@@ -291,6 +295,7 @@ impl Refusal {
             }
             Self::DuplicateEndpoint => "an endpoint is in two groups, or twice in one",
             Self::NotPersistent => "a service on all ports (port 0) has no persistence",
+            Self::DuplicateCheckAddress => "two reals have one check address",
         }
     }
 }

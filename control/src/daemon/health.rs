@@ -84,7 +84,11 @@ impl Keeper {
         let now = Now::read();
         let mut book = self.book.borrow_mut();
         book.assume_serving(services, now);
-        *self.in_force.borrow_mut() = Some(book.effective(services, now));
+        let effective = book.effective(services, now);
+        // Which check addresses an earlier sluiced gave is not known: the table is sent again with those of this one.
+        let mut reals = effective.services.iter().flat_map(|named| &named.service.reals);
+        let has_addresses = reals.any(|real| real.check_address.is_some());
+        *self.in_force.borrow_mut() = (!has_addresses).then_some(effective);
     }
 
     /// The dataplane has these, made by [`Self::effective`].

@@ -147,6 +147,7 @@ impl Book {
 
     /// The dataplane has been serving these all the time: what has no result yet goes on.
     pub fn assume_serving(&mut self, services: &Services, now: Now) {
+        self.addresses.assign(services);
         for key in target::of(services, &self.addresses).into_keys() {
             let remembered = self.remembered.remove(&key);
             let entry = self.reals.entry(key).or_insert_with(|| match &remembered {

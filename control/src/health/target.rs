@@ -40,11 +40,19 @@ pub struct ByVip {
 
 /// Which check address stands for which real, as long as there is one: 198.18.0.0/15, the network for benchmarks (RFC 2544
 /// section C.2.2), of which no host is.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct CheckAddresses {
     numbers: HashMap<RealKey, u32>,
     taken: HashSet<u32>,
     last: u32,
+}
+
+impl Default for CheckAddresses {
+    /// None is given. The first will be anywhere in the network: a dataplane that still has those of an earlier sluiced
+    /// knows nothing of it, rather than another real by it.
+    fn default() -> Self {
+        Self { numbers: HashMap::new(), taken: HashSet::new(), last: fastrand::u32(..Self::MOST) }
+    }
 }
 
 impl CheckAddresses {
@@ -137,4 +145,61 @@ pub fn of(services: &Services, addresses: &CheckAddresses) -> Targets {
         }
     }
     targets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two services over the same reals, the second one by NAT.
+    fn services(reals: &[u8]) -> Services {
+        let service = |name: &str, port: u16, method: &str| {
+            let reals = reals.iter().map(|last| format!("[[service.real]]\naddress = \"10.0.0.{last}:{port}\"\n"));
+            format!(
+                "[[service]]\nname = \"{name}\"\nprotocol = \"tcp\"\naddress = \"192.0.2.1:{port}\"\nmethod = \"{method}\"\n\
+                 [service.check]\ntype = \"tcp\"\nvia = \"vip\"\n{}",
+                reals.collect::<String>()
+            )
+        };
+        Services::parse(&(service("web", 80, "direct") + &service("mail", 25, "nat")), "f").expect("valid")
+    }
+
+    fn given(addresses: &CheckAddresses, services: &Services) -> Vec<Option<Ipv4Addr>> {
+        let of = |named: &config::NamedService| {
+            let service = named.service.key;
+            let reals = named.service.reals.iter().map(move |real| RealKey { service, real: real.address });
+            reals.map(|key| addresses.of(&key)).collect::<Vec<_>>()
+        };
+        services.services.iter().flat_map(of).collect()
+    }
+
+    #[test]
+    fn a_real_keeps_its_check_address_while_it_is_there_and_no_other_has_it() {
+        let mut addresses = CheckAddresses { last: CheckAddresses::MOST - 1, ..CheckAddresses::default() };
+        let (all, fewer, other) = (services(&[1, 2, 3]), services(&[1, 3]), services(&[1, 3, 4]));
+        addresses.assign(&all);
+        let at = |c, d| Some(Ipv4Addr::new(198, c, 255 * u8::from(c == 19), d));
+        let (first, second, third) = (at(19, 254), at(18, 1), at(18, 2));
+        assert_eq!(given(&addresses, &all), [first, second, third, None, None, None], "round the end; NAT has none");
+        addresses.retain(&fewer);
+        assert_eq!(given(&addresses, &all)[..3], [first, None, third]);
+        addresses.assign(&other);
+        assert_eq!(given(&addresses, &other)[..3], [first, third, at(18, 3)], "the one given back rests");
+        addresses.assign(&all);
+        assert_eq!(given(&addresses, &all)[..3], [first, at(18, 4), third]);
+    }
+
+    #[test]
+    fn a_target_is_the_vip_where_its_check_goes_by_it() {
+        let all = services(&[1]);
+        let mut addresses = CheckAddresses::default();
+        addresses.assign(&all);
+        let mut shown: Vec<_> = of(&all, &addresses)
+            .into_values()
+            .map(|target| (target.ip().to_string(), target.address().to_string()))
+            .collect();
+        shown.sort();
+        let wanted = [("10.0.0.1", "10.0.0.1:25"), ("10.0.0.1", "192.0.2.1:80")];
+        assert_eq!(shown, wanted.map(|(real, to)| (real.to_owned(), to.to_owned())));
+    }
 }

@@ -105,7 +105,7 @@ fn the_kernel_finds_check_addresses_and_what_cannot_be_sent_is_lost_for_a_reason
     };
     assert_eq!(lost(to(LOST).udp(40_087, 87), &mut checks), DropReason::NoNeighbor);
     assert_eq!(lost(to(BY_LINK).tcp(40_083, 83).syn(), &mut checks), DropReason::NoKernelPath, "of that port");
-    assert_eq!(lost(to(BY_LINK).protocol(1), &mut checks), DropReason::Ipv4Malformed, "neither TCP nor UDP");
+    assert_eq!(lost(to(BY_LINK).protocol(1), &mut checks), DropReason::NoService, "neither TCP nor UDP");
     let large = to(BY_TUNNEL).tcp(40_082, 82).acking(1).payload(&[0; 941]);
     assert_eq!(lost(large, &mut checks), DropReason::FragmentationNeeded, "of 981 bytes, with 980 for the tunnel");
 }

@@ -7,7 +7,7 @@ use crate::model::{
 };
 use crate::record::Checksum;
 use std::collections::HashSet;
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// What a dataplane accepts in a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +108,8 @@ struct Services {
     keys: HashSet<ServiceKey>,
     /// Index of the service, address of the real.
     addresses: HashSet<(usize, SocketAddrV4)>,
+    /// Check addresses of the reals so far.
+    check_addresses: HashSet<Ipv4Addr>,
 }
 
 impl Assembler {
@@ -345,6 +347,9 @@ impl Services {
         }
         if !self.addresses.insert((index, real.address)) {
             return Err(Refusal::DuplicateReal);
+        }
+        if real.check_address.is_some_and(|address| !self.check_addresses.insert(address)) {
+            return Err(Refusal::DuplicateCheckAddress);
         }
         service.reals.push(real);
         self.missing -= 1;

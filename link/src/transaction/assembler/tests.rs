@@ -119,6 +119,12 @@ fn a_table_that_is_just_within_the_limits_is_taken_and_one_beyond_is_not() {
 fn duplicates_are_refused_at_their_row_and_what_only_looks_like_one_is_not() {
     assert_eq!(refused_table(vec![service(1, vec![]), service(1, vec![])]), (Refusal::DuplicateService, 3));
     assert_eq!(refused_table(vec![service(1, vec![nat(1, 1), nat(1, 1)])]), (Refusal::DuplicateReal, 4));
+    let checked = |host, last| {
+        let check_address = Some(Ipv4Addr::new(198, 18, 0, last));
+        service(host, vec![RealServer { check_address, ..nat(1, 1) }])
+    };
+    assert_eq!(refused_table(vec![checked(1, 1), checked(2, 1)]), (Refusal::DuplicateCheckAddress, 5));
+    assert!(feed(&mut Assembler::new(LIMITS), services(1, &table(vec![checked(1, 1), checked(2, 2)])))[0].is_ok());
     let udp = |mut service: Service| {
         service.key = ServiceKey::new(Protocol::Udp, server(1, 80));
         service
