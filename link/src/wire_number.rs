@@ -42,7 +42,7 @@ impl WireNumber for SchedulerKind {
 
 impl WireNumber for Refusal {
     const VALUES: &'static [Self] = &Self::ALL;
-    const ALLOWED: &'static str = "1 to 14";
+    const ALLOWED: &'static str = "1 to 15";
 }
 
 impl WireNumber for Helper {
