@@ -7,7 +7,7 @@ cd "$(dirname "$0")"
 purpose=${1:-test}
 build_packages=(ca-certificates gcc libc6-dev make pkg-config libdpdk-dev dpdk libclang-dev libpcap-dev)
 network_packages=(iproute2 procps curl nginx-light)
-test_packages=(socat iputils-ping vsftpd lftp prometheus valgrind chromium chromium-driver bird2 keepalived systemd tshark)
+test_packages=(socat iputils-ping vsftpd lftp prometheus valgrind chromium chromium-driver bird2 frr keepalived systemd tshark)
 bench_packages=(dpdk-dev librsvg2-bin fonts-dejavu-core)
 deb_packages=(lintian debootstrap)
 image_packages=(buildah debootstrap binutils podman-compose)
@@ -48,7 +48,7 @@ install_packages() {
         trap - EXIT
     fi
     [ -d /run/systemd/system ] || return 0
-    for service in nginx vsftpd prometheus bird keepalived; do
+    for service in nginx vsftpd prometheus bird frr keepalived; do
         case " $* " in *" $service "* | *" $service-light "* | *" ${service}2 "*) ;; *) continue ;; esac
         "${as_root[@]}" systemctl disable --quiet "$service"
         say "$service is installed but its service is off, also after a reboot"

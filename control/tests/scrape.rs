@@ -4,6 +4,7 @@
 mod support;
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use support::{FakeDataplane, Site, Sluiced, eventually, http};
@@ -35,16 +36,37 @@ fn mebibytes(sluiced: &Sluiced, line: &str) -> u64 {
     value.trim().parse::<u64>().expect("a number") / 1024
 }
 
-/// The longest wait for a connection's `status` until this is set.
-fn longest_wait(site: &Site, over: &AtomicBool) -> Duration {
-    let (mut client, mut longest) = (site.client(), Duration::ZERO);
-    while !over.load(Ordering::Relaxed) {
+/// The longest wait of a client of the socket for its answer, milliseconds, while `what` goes on.
+fn longest_wait(site: &Site, what: impl FnOnce()) -> u128 {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| {
+            let (mut client, mut longest) = (site.client(), Duration::ZERO);
+            while !over.load(Ordering::Relaxed) {
+                let since = Instant::now();
+                client.ask(r#"{"command":"timeouts"}"#).expect("an answer");
+                longest = longest.max(since.elapsed());
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            longest
+        });
+        what();
+        over.store(true, Ordering::Relaxed);
+        asked.join().expect("asked").as_millis()
+    })
+}
+
+/// Scrapes, each of a snapshot of its own.
+fn scrape(address: SocketAddr, with_reals: bool) {
+    for _ in 0..SCRAPES {
         let since = Instant::now();
-        client.ask(r#"{"command":"timeouts"}"#).expect("an answer");
-        longest = longest.max(since.elapsed());
-        std::thread::sleep(Duration::from_millis(2));
+        let reply = http::get(address, "/metrics", "");
+        let seconds = since.elapsed().as_secs_f64();
+        let samples = reply.body.lines().filter(|line| !line.starts_with('#')).count();
+        println!("reals {with_reals}: {seconds:.2} s, {samples} samples, {} bytes", reply.body.len());
+        assert_eq!(reply.status, 200);
+        std::thread::sleep(Duration::from_secs(1));
     }
-    longest
 }
 
 #[test]
@@ -60,26 +82,12 @@ fn a_scrape_of_many_services() {
             (site.ask(r#"{"command":"status"}"#)["dataplane"]["services_generation"].as_u64()? > 0).then_some(())
         });
         let before = mebibytes(&sluiced, "VmRSS:");
-        let over = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            let wait = scope.spawn(|| longest_wait(&site, &over));
-            for _ in 0..SCRAPES {
-                let since = Instant::now();
-                let reply = http::get(address, "/metrics", "");
-                let seconds = since.elapsed().as_secs_f64();
-                let samples = reply.body.lines().filter(|line| !line.starts_with('#')).count();
-                let bytes = reply.body.len();
-                println!("reals {with_reals}: {seconds:.2} s, {samples} samples, {bytes} bytes");
-                assert_eq!(reply.status, 200);
-                // The next is a snapshot of its own.
-                std::thread::sleep(Duration::from_secs(1));
-            }
-            over.store(true, Ordering::Relaxed);
-            let longest = wait.join().expect("asked").as_millis();
-            let (after, most) = (mebibytes(&sluiced, "VmRSS:"), mebibytes(&sluiced, "VmHWM:"));
-            println!(
-                "reals {with_reals}: memory {before} MiB before, {after} after, {most} at most; others waited {longest} ms at most"
-            );
-        });
+        let idle = longest_wait(&site, || std::thread::sleep(Duration::from_secs(6)));
+        let scraped = longest_wait(&site, || scrape(address, with_reals));
+        let (after, most) = (mebibytes(&sluiced, "VmRSS:"), mebibytes(&sluiced, "VmHWM:"));
+        println!(
+            "reals {with_reals}: memory {before} MiB before, {after} after, {most} at most; others waited {scraped} ms at \
+             most, {idle} ms without scrapes"
+        );
     }
 }

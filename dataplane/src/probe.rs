@@ -1,9 +1,9 @@
 //! `sluice-dataplane probe`: opens the ports of sluice.toml, tells as JSON what they can do, and closes them again.
 
+use crate::director::steering_of;
 use crate::setup;
 use config::{Machine, Port};
 use link::region::Viewer;
-use rte_rs::port::rss;
 use rte_rs::{Eal, EalOptions, EthPort};
 use serde::Serialize;
 
@@ -33,8 +33,10 @@ pub struct PortReport {
     pub rx_queues: u16,
     /// Most transmit queues.
     pub tx_queues: u16,
-    /// Whether it can spread TCP and UDP over its receive queues.
-    pub spreads: bool,
+    /// How packets would get from it to the worker that owns their connection, in the words of `sluice ports`.
+    pub steering: &'static str,
+    /// Why no better.
+    pub reason: &'static str,
     /// Largest MTU, bytes.
     pub max_mtu: u16,
     /// Its NUMA node, -1 if it has none.
@@ -57,26 +59,30 @@ pub fn run(machine: &Machine) -> Report {
         arguments: setup::eal_arguments(machine),
     });
     match started {
-        Ok(_) => report.ports = machine.ports.iter().map(look_at).collect(),
+        Ok(_) => report.ports = (0..).zip(&machine.ports).map(|(index, port)| look_at(machine, index, port)).collect(),
         Err(error) => report.error = Some(error.to_string()),
     }
     report
 }
 
-fn look_at(port: &Port) -> PortReport {
+fn look_at(machine: &Machine, index: u16, port: &Port) -> PortReport {
     let name = port.name.clone();
     let found = EthPort::probe(&port.device).and_then(|found| found.capabilities());
     match found {
-        Ok(found) => PortReport {
-            name,
-            error: None,
-            driver: found.driver,
-            rx_queues: found.max_rx_queues,
-            tx_queues: found.max_tx_queues,
-            spreads: found.rss_types & (rss::IPV4_TCP | rss::IPV4_UDP) != 0,
-            max_mtu: found.max_mtu,
-            numa_node: found.socket,
-        },
+        Ok(found) => {
+            let (steering, reason) = steering_of(machine, index, &found);
+            PortReport {
+                name,
+                error: None,
+                steering: steering.name(),
+                reason,
+                rx_queues: found.max_rx_queues,
+                tx_queues: found.max_tx_queues,
+                max_mtu: found.max_mtu,
+                numa_node: found.socket,
+                driver: found.driver,
+            }
+        }
         Err(error) => PortReport { name, error: Some(error.to_string()), ..PortReport::default() },
     }
 }

@@ -68,7 +68,9 @@ pub enum PortError {
         advice: String,
     },
     /// More queues than the driver has.
-    #[error("device {device}: {wanted} {direction} queues wanted, its driver {driver} has at most {allowed}")]
+    #[error(
+        "device {device}: {wanted} {direction} queues wanted, its driver {driver} has at most {allowed}; ask for no more"
+    )]
     TooManyQueues {
         /// As given.
         device: String,

@@ -1,5 +1,6 @@
-//! CARD-7: a director takes part in routing. BIRD runs over the kernel interface, with conf/bird.conf as it is shipped:
-//! a VIP is announced while one of its services has a usable real, and withdrawn when none has.
+//! CARD-7: a director takes part in routing. BIRD or FRR runs over the kernel interface, with conf/bird.conf or
+//! conf/frr.conf as they are shipped: a VIP is announced while one of its services has a usable real, and withdrawn when
+//! none has.
 
 use std::net::Ipv4Addr;
 
@@ -74,11 +75,54 @@ fn a_vip_is_withdrawn_while_checks_leave_its_service_without_quorum() -> Result<
     wait_for_in_pool(&lab, 3)
 }
 
+#[test]
+fn frr_announces_it_as_bird_does() -> Result<()> {
+    let mut lab = Lab::paper_example()?;
+    let machine = lab.machine().to_string().replace("[control]", "[control]\nvips = \"served\"");
+    lab.start_director(&machine, &service("web", "tcp", VIP, 80, "nat"))?;
+    lab.director().ip("route del default\n")?;
+    let _router = start_bird(&lab, lab.router(), &neighbours())?;
+    let _daemons = start_frr(&lab, lab.director())?;
+
+    wait_for_route(&lab, true)?;
+    wait_until("the default route on the director", LIMIT, || {
+        let routes = lab.director().run("ip", ["route", "show", "default"])?.stdout;
+        Ok(routes.contains(&format!("via {ROUTER_WAN} dev sluice-wan proto bgp")).then_some(()))
+    })?;
+    lab.client().wait_for_answer(&url(VIP), LIMIT)?;
+
+    for real in ["172.16.0.2:80", "172.16.0.3:80", "172.16.0.4:80"] {
+        lab.sluice_ok(["real", "set", "web", real, "--weight", "0"])?;
+    }
+    wait_for_route(&lab, false)?;
+    lab.sluice_ok(["real", "set", "web", "172.16.0.2:80", "--weight", "1"])?;
+    wait_for_route(&lab, true)?;
+    lab.client().wait_for_answer(&url(VIP), LIMIT)
+}
+
 /// Waits until checks have left so many reals in the pool.
 fn wait_for_in_pool(lab: &Lab, wanted: u64) -> Result<()> {
     wait_until(format!("{wanted} reals in the pool"), LIMIT, || {
         Ok((ask(lab, "service show web")?["health"]["in_pool"] == wanted).then_some(()))
     })
+}
+
+/// zebra, which tells the kernel, and bgpd, which reads the whole of conf/frr.conf.
+fn start_frr(lab: &Lab, node: &Node) -> Result<[Process; 2]> {
+    let folder = lab.folder().join("frr");
+    std::fs::create_dir(&folder).expect("a folder of its own");
+    let file = |name: &str| folder.join(name).display().to_string();
+    let (sockets, zebra, configuration) =
+        (folder.display().to_string(), file("zserv"), concat!(env!("CARGO_MANIFEST_DIR"), "/conf/frr.conf"));
+    let start = |name: &str, configuration: &str| {
+        let (program, pid) = (format!("/usr/lib/frr/{name}"), file(&format!("{name}.pid")));
+        let own = ["-f", configuration, "-i", &pid, "-z", &zebra, "--vty_socket", &sockets];
+        // As the user who starts it, without a port for the terminal.
+        node.spawn(name, &program, own.into_iter().chain(["-S", "-A", "127.0.0.1", "-P", "0"]))
+    };
+    let first = start("zebra", "/dev/null")?;
+    wait_until("zebra's socket", LIMIT, || Ok(folder.join("zserv").exists().then_some(())))?;
+    Ok([first, start("bgpd", configuration)?])
 }
 
 fn shipped() -> String {

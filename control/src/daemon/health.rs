@@ -196,7 +196,10 @@ impl Keeper {
     fn save(&self) -> bool {
         let Some(kept) = self.book.borrow_mut().keep() else { return false };
         if let Err(error) = kept::save(&self.file, &kept) {
-            log::warn!("{} can't be written ({error}): a sluiced that is restarted starts anew", self.file.display());
+            log::warn!(
+                "{} can't be written ({error}): a sluiced that is restarted starts anew; check the folder and its disk",
+                self.file.display()
+            );
         }
         true
     }

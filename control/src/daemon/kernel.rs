@@ -101,8 +101,12 @@ impl Task {
             match outcome {
                 Ok(()) => return,
                 Err(error) => {
-                    log::warn!("the kernel's routes and neighbours can't be read: {error}; trying again");
-                    let text = format!("The kernel's routes and neighbours can't be read: {error}.");
+                    log::warn!(
+                        "the kernel's routes and neighbours can't be read: {error}; trying again (it needs CAP_NET_ADMIN)"
+                    );
+                    let text = format!(
+                        "The kernel's routes and neighbours can't be read: {error}; sluiced needs CAP_NET_ADMIN."
+                    );
                     self.warnings.send_replace(vec![text]);
                     if self.table.borrow().is_none() {
                         self.table.send_replace(Some(NextHops::WithoutKernel(self.mirror.table())));

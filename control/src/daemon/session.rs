@@ -33,7 +33,7 @@ pub enum SessionError {
     #[error("the dataplane is not running; start sluice-dataplane")]
     NotRunning,
     /// It ended while the answer was awaited.
-    #[error("the dataplane ended before it answered")]
+    #[error("the dataplane ended before it answered; its log says why (journalctl -u sluice-dataplane)")]
     Ended,
     /// It lives and says nothing.
     #[error("the dataplane did not answer in {} s; `sluice status` shows whether it lives", PATIENCE.as_secs())]

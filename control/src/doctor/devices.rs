@@ -18,7 +18,14 @@ pub(super) fn examine(host: &Host, machine: &Machine) -> Vec<Finding> {
         let (finding, is_vfio) = driver(host, port, address);
         findings.push(finding);
         wants_vfio |= is_vfio;
+        if is_vfio {
+            findings.extend(group(host, port, address));
+        }
         findings.extend(node(host, machine, port, address));
+    }
+    if wants_vfio && !host.has("/dev/vfio/vfio") {
+        let advice = "`modprobe vfio-pci`, and \"vfio-pci\" in /etc/modules-load.d/; in a container pass /dev/vfio on";
+        findings.push(Finding::fail("driver", "/dev/vfio/vfio is not there: vfio is not loaded", advice));
     }
     if wants_vfio {
         findings.push(iommu(host));
@@ -61,6 +68,31 @@ fn driver(host: &Host, port: &Port, address: &str) -> (Finding, bool) {
         }
         None => (Finding::fail(TOPIC, format!("port {name}: {address} has no driver"), bind), true),
     }
+}
+
+/// Kernel drivers that may have a device of a group that vfio gives out: they keep no device from it.
+const HARMLESS_DRIVERS: [&str; 3] = ["vfio-pci", "pci-stub", "pcieport"];
+
+/// vfio gives out whole IOMMU groups: none of a card's group may be the kernel's.
+fn group(host: &Host, port: &Port, address: &str) -> Option<Finding> {
+    let device = format!("/sys/bus/pci/devices/{address}");
+    let group = host.link_name(&format!("{device}/iommu_group"))?;
+    let kept: Vec<String> = host
+        .names(&format!("/sys/kernel/iommu_groups/{group}/devices"))
+        .into_iter()
+        .filter(|other| other != address)
+        .filter_map(|other| {
+            let driver = host.link_name(&format!("/sys/bus/pci/devices/{other}/driver"))?;
+            (!HARMLESS_DRIVERS.contains(&driver.as_str())).then(|| format!("{other} ({driver})"))
+        })
+        .collect();
+    let name = &port.name;
+    (!kept.is_empty()).then(|| {
+        let found = format!("port {name}: {address} shares IOMMU group {group} with {}", kept.join(", "));
+        let advice =
+            "a group is given out whole: bind these to vfio-pci too, or move the card to a slot of another group";
+        Finding::fail("iommu", found, advice)
+    })
 }
 
 fn iommu(host: &Host) -> Finding {

@@ -1,6 +1,8 @@
 //! The machine as it shows itself in /proc, /sys and /dev.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// A machine's files, from a root on.
@@ -39,6 +41,11 @@ impl Host {
         self.path(path).symlink_metadata().is_ok()
     }
 
+    /// Why this process can't open it to read and write, if it can't.
+    pub(super) fn refuses(&self, path: &str) -> Option<io::Error> {
+        fs::File::options().read(true).write(true).open(self.path(path)).err()
+    }
+
     /// The names in a folder, sorted; none if there is no such folder.
     pub(super) fn names(&self, path: &str) -> Vec<String> {
         let entries = fs::read_dir(self.path(path)).into_iter().flatten();
@@ -51,6 +58,13 @@ impl Host {
     pub(super) fn link_name(&self, path: &str) -> Option<String> {
         let target = fs::read_link(self.path(path)).ok()?;
         Some(target.file_name()?.to_str()?.to_owned())
+    }
+
+    /// The programs that run, by the names that the kernel has for them.
+    pub(super) fn programs(&self) -> BTreeSet<String> {
+        let is_process = |name: &String| name.bytes().all(|byte| byte.is_ascii_digit());
+        let processes = self.names("/proc").into_iter().filter(is_process);
+        processes.filter_map(|process| self.text(&format!("/proc/{process}/comm"))).collect()
     }
 
     /// The numbers of a list as the kernel writes it, `0-3,8`.

@@ -1,7 +1,7 @@
 //! What the director needs of Linux: TAP interfaces, rights, settings.
 
 use super::{Finding, Host};
-use config::{Machine, Services};
+use config::{Machine, NamedService, Services};
 use link::model::ForwardMethod;
 
 /// Bit of CAP_NET_ADMIN in a set of capabilities.
@@ -18,12 +18,21 @@ pub(super) fn examine(host: &Host, machine: &Machine, services: Option<&Services
     findings.extend(forwarding(host, services, &interfaces));
     findings.extend(interfaces.iter().filter_map(|interface| reverse_path(host, interface)));
     findings.extend(kernel_ipvs(host));
+    findings.extend(tunnel_mtu(machine, services));
     findings
 }
 
 fn tap(host: &Host) -> Finding {
-    if host.has("/dev/net/tun") {
-        Finding::ok("tap", "/dev/net/tun is there")
+    const DEVICE: &str = "/dev/net/tun";
+    if host.has(DEVICE) {
+        host.refuses(DEVICE).map_or_else(
+            || Finding::ok("tap", "/dev/net/tun is there and can be opened"),
+            |error| {
+                let advice =
+                    "run this as root; `modprobe tun`; in a container pass the device on (--device /dev/net/tun)";
+                Finding::fail("tap", format!("/dev/net/tun can't be opened: {error}"), advice)
+            },
+        )
     } else {
         let advice = "`modprobe tun`, and \"tun\" in /etc/modules-load.d/; in a container pass the device on";
         Finding::fail("tap", "/dev/net/tun is not there: no kernel interface can be made", advice)
@@ -93,5 +102,39 @@ fn kernel_ipvs(host: &Host) -> Option<Finding> {
             found,
             "they see no packet that Sluice forwards: move them to services.toml and `ipvsadm -C`",
         )
+    })
+}
+
+/// What a tunnel's outer header adds, bytes.
+const OUTER: u16 = 20;
+/// What clients on Ethernet send.
+const CLIENT_MTU: u16 = 1500;
+
+/// A client's largest packet has to fit into the tunnel.
+fn tunnel_mtu(machine: &Machine, services: Option<&Services>) -> Option<Finding> {
+    const TOPIC: &str = "mtu";
+    let is_tunnelled =
+        |named: &&NamedService| named.service.reals.iter().any(|real| real.method == ForwardMethod::Tunnel);
+    let tunnelled: Vec<&NamedService> = services?.services.iter().filter(is_tunnelled).collect();
+    if tunnelled.is_empty() {
+        return None;
+    }
+    let most = machine.ports.iter().map(|port| port.mtu).max().unwrap_or(0);
+    let unclamped: Vec<&str> =
+        tunnelled.iter().filter(|named| !named.service.options.clamp_mss).map(|named| named.name.as_str()).collect();
+    let needed = CLIENT_MTU + OUTER;
+    Some(if most >= needed {
+        Finding::ok(TOPIC, format!("tunnels: a port has MTU {most}, {needed} are enough"))
+    } else if unclamped.is_empty() {
+        Finding::ok(TOPIC, format!("tunnels: MTU {most}, and the services lower the MSS of TCP (clamp_mss)"))
+    } else {
+        let found = format!(
+            "tunnels: MTU {most}, and a client's packet of {CLIENT_MTU} bytes becomes {needed}: service {} answers \"fragmentation needed\"",
+            unclamped.join(", ")
+        );
+        let advice = format!(
+            "mtu = {needed} of the [[port]] to the reals, if all on the way take that; else clamp_mss = true of the service"
+        );
+        Finding::warn(TOPIC, found, advice)
     })
 }

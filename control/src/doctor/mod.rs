@@ -1,6 +1,7 @@
 //! `sluice doctor`: looks at a machine and says what stands in the way of a director, and what to do. It needs no
 //! running daemon and changes nothing. What only DPDK knows is asked of `sluice-dataplane probe`.
 
+mod announcing;
 mod cores;
 mod devices;
 mod files;
@@ -110,6 +111,7 @@ pub fn examine(options: &Options) -> Vec<Finding> {
     findings.extend(devices::examine(&host, &machine));
     findings.extend(cores::examine(&host, &machine));
     findings.extend(kernel::examine(&host, &machine, services.as_ref()));
+    findings.extend(announcing::examine(&host, &machine));
     findings
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Finding, Host, Options};
 use config::Machine;
+use link::Steering;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -36,9 +37,12 @@ pub struct ProbedPort {
     /// Most transmit queues.
     #[serde(default)]
     pub tx_queues: u16,
-    /// Whether it can spread TCP and UDP over queues.
+    /// How packets would get to the worker that owns their connection, in the words of `sluice ports`.
     #[serde(default)]
-    pub spreads: bool,
+    pub steering: String,
+    /// Why no better.
+    #[serde(default)]
+    pub reason: String,
     /// Largest MTU, bytes.
     #[serde(default)]
     pub max_mtu: u16,
@@ -87,7 +91,10 @@ pub(super) fn examine(probed: &Option<Result<Probed, String>>, machine: &Machine
         findings.push(Finding::fail(TOPIC, format!("DPDK does not start: {error}"), advice));
     }
     let workers = machine.dataplane.workers.len() as u16;
-    findings.extend(probed.ports.iter().map(|port| queues(port, workers)));
+    for port in &probed.ports {
+        findings.push(queues(port, workers));
+        findings.extend(offloads(port));
+    }
     let mtus = probed.ports.iter().zip(&machine.ports).filter(|(found, _)| found.error.is_none());
     findings.extend(mtus.filter(|(found, wanted)| found.max_mtu < wanted.mtu).map(|(found, wanted)| {
         let text =
@@ -99,7 +106,7 @@ pub(super) fn examine(probed: &Option<Result<Probed, String>>, machine: &Machine
 
 fn queues(port: &ProbedPort, workers: u16) -> Finding {
     const TOPIC: &str = "queues";
-    let ProbedPort { name, error, driver, rx_queues, tx_queues, spreads, .. } = port;
+    let ProbedPort { name, error, driver, rx_queues, tx_queues, .. } = port;
     if let Some(error) = error {
         let advice = "see the lines on driver, IOMMU and hugepages; `dpdk-devbind.py --status-dev net` lists the cards";
         return Finding::fail("port", format!("port {name} can't be opened: {error}"), advice);
@@ -108,14 +115,33 @@ fn queues(port: &ProbedPort, workers: u16) -> Finding {
     if workers == 1 {
         return Finding::ok(TOPIC, format!("{offers}, 1 worker"));
     }
-    if !spreads || *rx_queues < workers {
-        let why = if *spreads { "fewer than workers" } else { "and it spreads no flows over them" };
-        let advice = "one worker receives for all and hands packets over: right, and slower";
-        return Finding::warn(TOPIC, format!("{offers}, {why}"), advice);
+    if *rx_queues < workers {
+        let advice = "the other workers get their packets from those that receive: right, and slower";
+        return Finding::warn(TOPIC, format!("{offers}, fewer than workers"), advice);
     }
     if *tx_queues < workers {
         let advice = "one worker sends for all: right, and slower";
         return Finding::warn(TOPIC, format!("{offers}, too few to send on for {workers} workers"), advice);
     }
-    Finding::ok(TOPIC, format!("{offers}, spread over {workers} workers"))
+    Finding::ok(TOPIC, format!("{offers}, {workers} workers"))
+}
+
+/// The one offload that Sluice asks of a card is RSS: checksums are adjusted by what changes, lengths stay.
+fn offloads(port: &ProbedPort) -> Option<Finding> {
+    const TOPIC: &str = "offloads";
+    let ProbedPort { name, reason, .. } = port;
+    let steering = Steering::ALL.into_iter().find(|steering| steering.name() == port.steering)?;
+    let advice = "workers hand over what others own: right, and slower; docs/scaling.md says which cards need not";
+    Some(match steering {
+        Steering::OneWorker => Finding::ok(TOPIC, format!("port {name}: none needed with 1 worker")),
+        Steering::ClientAffine => {
+            Finding::ok(TOPIC, format!("port {name}: its RSS gives each packet to the worker that owns its connection"))
+        }
+        Steering::Spread => {
+            Finding::warn(TOPIC, format!("port {name}: its RSS spreads packets, not by their owner: {reason}"), advice)
+        }
+        Steering::HandOff => {
+            Finding::warn(TOPIC, format!("port {name}: no RSS that spreads packets: {reason}"), advice)
+        }
+    })
 }

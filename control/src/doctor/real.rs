@@ -49,28 +49,46 @@ fn address(host: &Host, vip: Ipv4Addr) -> Finding {
 }
 
 fn tunnel(host: &Host) -> Finding {
-    if host.names("/sys/class/net").iter().any(|name| name == "tunl0") {
-        Finding::ok("tunnel", "tunl0 takes IP-in-IP packets")
-    } else {
+    const TOPIC: &str = "tunnel";
+    const UP: u32 = 1;
+    let Some(flags) = host.text("/sys/class/net/tunl0/flags") else {
         let advice = "`modprobe ipip && ip link set tunl0 up`";
-        Finding::fail("tunnel", "there is no tunl0: IP-in-IP packets are not taken", advice)
+        return Finding::fail(TOPIC, "there is no tunl0: IP-in-IP packets are not taken", advice);
+    };
+    let flags = u32::from_str_radix(flags.trim_start_matches("0x"), 16).unwrap_or(0);
+    if flags & UP != 0 {
+        Finding::ok(TOPIC, "tunl0 takes IP-in-IP packets")
+    } else {
+        Finding::fail(TOPIC, "tunl0 is down: what comes out of the tunnel is dropped", "`ip link set tunl0 up`")
     }
 }
 
-/// Only the director may answer ARP for the VIP.
+/// Only the director may answer ARP for the VIP, on each interface with ARP. Of an interface's value and that of `all` the
+/// larger counts.
 fn silence(host: &Host) -> Vec<Finding> {
+    let of = |name: &str, key: &str| host.number(&format!("{SYSCTL}/{name}/{key}"));
+    let has_no_arp = |name: &str| ["all", "default", "lo", "tunl0"].contains(&name);
+    let interfaces: Vec<String> = host.names(SYSCTL).into_iter().filter(|name| !has_no_arp(name)).collect();
     let check = |key: &str, wanted: u64| {
-        let value = host.number(&format!("{SYSCTL}/all/{key}"));
-        match value {
-            Some(value) if value >= wanted => Finding::ok("arp", format!("net.ipv4.conf.all.{key} = {value}")),
-            other => {
-                let found = other.map_or_else(|| "not readable".to_owned(), |value| value.to_string());
-                let advice = format!(
-                    "`sysctl net.ipv4.conf.all.{key}={wanted}`, before the VIP is added: else this machine takes it from the director"
-                );
-                Finding::fail("arp", format!("net.ipv4.conf.all.{key} = {found}"), advice)
-            }
+        let all = of("all", key);
+        let enough = |value: Option<u64>| value.is_some_and(|value| value >= wanted);
+        let loud: Vec<&str> =
+            interfaces.iter().map(String::as_str).filter(|name| !enough(all) && !enough(of(name, key))).collect();
+        let found = match all {
+            Some(value) => format!("net.ipv4.conf.all.{key} = {value}"),
+            None => format!("net.ipv4.conf.all.{key} is not readable"),
+        };
+        if enough(all) {
+            return Finding::ok("arp", found);
         }
+        if loud.is_empty() && !interfaces.is_empty() {
+            return Finding::ok("arp", format!("{found}, and enough on {}", interfaces.join(", ")));
+        }
+        let advice = format!(
+            "`sysctl net.ipv4.conf.all.{key}={wanted}`, before the VIP is added: else this machine takes it from the director"
+        );
+        let loud = if loud.is_empty() { String::new() } else { format!(", nor is it enough on {}", loud.join(", ")) };
+        Finding::fail("arp", format!("{found}{loud}"), advice)
     };
     vec![check("arp_ignore", 1), check("arp_announce", 2)]
 }

@@ -19,6 +19,7 @@ impl Crafted {
         machine.write("proc/sys/net/ipv4/conf/all/rp_filter", "0\n");
         machine.write("proc/sys/net/ipv4/conf/sluice-wan/rp_filter", "0\n");
         machine.write("dev/net/tun", "");
+        machine.write("dev/vfio/vfio", "");
         machine.write("sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc\n");
         let pool = "sys/kernel/mm/hugepages/hugepages-1048576kB";
         machine.write(&format!("{pool}/nr_hugepages"), "4\n");
@@ -56,9 +57,30 @@ impl Crafted {
 
     /// The card has this driver.
     fn bind(&self, driver: &str) {
-        let link = self.path("sys/bus/pci/devices/0000:01:00.0/driver");
+        self.link("sys/bus/pci/devices/0000:01:00.0/driver", &format!("../../drivers/{driver}"));
+    }
+
+    fn link(&self, name: &str, to: &str) {
+        let link = self.path(name);
+        fs::create_dir_all(link.parent().expect("a folder")).expect("made");
         let _ = fs::remove_file(&link);
-        symlink(format!("../../drivers/{driver}"), link).expect("linked");
+        symlink(to, link).expect("linked");
+    }
+
+    /// The card shares its IOMMU group with another function, which has this driver.
+    fn share_group(&self, driver: &str) {
+        const DEVICES: &str = "sys/bus/pci/devices";
+        self.link(&format!("{DEVICES}/0000:01:00.0/iommu_group"), "../../kernel/iommu_groups/7");
+        self.link(&format!("{DEVICES}/0000:01:00.1/driver"), &format!("../../drivers/{driver}"));
+        for address in ["0000:01:00.0", "0000:01:00.1"] {
+            self.write(&format!("sys/kernel/iommu_groups/7/devices/{address}"), "");
+        }
+    }
+
+    /// A line of [control] in sluice.toml.
+    fn control(&self, line: &str) {
+        let text = fs::read_to_string(self.path("sluice.toml")).expect("written");
+        self.write("sluice.toml", &format!("{text}[control]\n{line}\n"));
     }
 
     fn options(&self) -> Options {
@@ -82,8 +104,12 @@ impl Crafted {
         for finding in findings.iter().filter(|finding| finding.verdict != Verdict::Ok) {
             assert!(finding.advice.is_some(), "what to do about it is missing: {finding:?}");
         }
-        findings.iter().filter(|f| f.verdict != Verdict::Ok).map(|f| (f.topic, f.verdict)).collect()
+        complaints_among(&findings)
     }
+}
+
+fn complaints_among(findings: &[Finding]) -> Vec<(&'static str, Verdict)> {
+    findings.iter().filter(|f| f.verdict != Verdict::Ok).map(|f| (f.topic, f.verdict)).collect()
 }
 
 #[test]
@@ -130,17 +156,72 @@ fn each_thing_that_is_wrong_is_said_and_nothing_else() {
         (|m| m.write("sys/devices/system/cpu/nohz_full", ""), "isolation", Verdict::Warn),
         (|m| m.write("sys/devices/system/cpu/cpu2/topology/thread_siblings_list", "2-3"), "cores", Verdict::Warn),
         (|m| m.write("sys/devices/system/cpu/cpu3/cpufreq/scaling_governor", "powersave"), "frequency", Verdict::Warn),
+        (|m| m.remove("dev/vfio/vfio"), "driver", Verdict::Fail),
+        (|m| m.share_group("ixgbe"), "iommu", Verdict::Fail),
         (|m| m.remove("dev/net/tun"), "tap", Verdict::Fail),
+        (
+            |m| {
+                m.remove("dev/net/tun");
+                m.write("dev/net/tun/folder", "")
+            },
+            "tap",
+            Verdict::Fail,
+        ),
         (|m| m.write("proc/self/status", "CapEff:\t0000000000000000\n"), "rights", Verdict::Warn),
         (|m| m.write("proc/sys/net/ipv4/ip_forward", "0"), "sysctl", Verdict::Warn),
         (|m| m.write("proc/sys/net/ipv4/conf/sluice-wan/rp_filter", "1"), "sysctl", Verdict::Warn),
         (|m| m.write("proc/net/ip_vs", "IP Virtual Server\nTCP  0A000001:0050 rr\n"), "ipvs", Verdict::Warn),
         (|m| m.write("services.toml", "[[service]]\nname = 1\n"), "config", Verdict::Fail),
+        (|m| m.write("services.toml", &tunnelled("")), "mtu", Verdict::Warn),
+        (|m| m.write("proc/17/comm", "bird\n"), "vips", Verdict::Warn),
+        (|m| m.write("proc/17/comm", "bgpd\n"), "vips", Verdict::Warn),
+        (|m| m.write("proc/17/comm", "keepalived\n"), "vips", Verdict::Warn),
     ];
     for (spoil, topic, verdict) in cases {
         let machine = Crafted::new();
         spoil(&machine);
         assert_eq!(machine.complaints(), [(*topic, *verdict)], "{:#?}", machine.examine());
+    }
+}
+
+/// A service by tunnel, with a further line.
+fn tunnelled(line: &str) -> String {
+    format!(
+        "[[service]]\nname = \"web\"\nprotocol = \"tcp\"\naddress = \"10.0.0.1:80\"\nmethod = \"tunnel\"\n{line}\n\
+         [[service.real]]\naddress = \"10.1.0.1:80\"\n"
+    )
+}
+
+#[test]
+fn a_tunnel_has_room_by_the_mtu_or_by_a_smaller_mss() {
+    let machine = Crafted::new();
+    machine.write("services.toml", &tunnelled("clamp_mss = true"));
+    assert_eq!(machine.complaints(), []);
+    machine.write("services.toml", &tunnelled(""));
+    let file = fs::read_to_string(machine.path("sluice.toml")).expect("written");
+    machine.write("sluice.toml", &format!("{file}mtu = 1520\n"));
+    assert_eq!(machine.complaints(), []);
+}
+
+#[test]
+fn who_announces_the_vips_fits_what_the_configuration_says() {
+    for (program, vips) in [("bird", "served"), ("bgpd", "never"), ("keepalived", "never")] {
+        let machine = Crafted::new();
+        machine.write("proc/17/comm", &format!("{program}\n"));
+        machine.control(&format!("vips = {vips:?}"));
+        assert_eq!(machine.complaints(), [], "{program}");
+        let file = fs::read_to_string(machine.path("sluice.toml")).expect("written");
+        machine.write("sluice.toml", &file.replace("kernel_interface = \"sluice-wan\"\n", ""));
+        assert_eq!(machine.complaints(), [("vips", Verdict::Warn)], "{program}: by no kernel interface");
+    }
+}
+
+#[test]
+fn a_group_of_the_iommu_whose_other_devices_are_given_out_too_is_fine() {
+    for driver in ["vfio-pci", "pcieport"] {
+        let machine = Crafted::new();
+        machine.share_group(driver);
+        assert_eq!(machine.complaints(), [], "{driver}");
     }
 }
 
@@ -222,21 +303,24 @@ fn what_the_dataplane_says_of_its_ports_is_judged_by_the_workers() {
         let answer =
             format!(r#"{{"dpdk":"DPDK 22.11.11","error":null,"running":null,"ports":[{{"name":"wan",{port}}}]}}"#);
         let probed = Some(Ok(serde_json::from_str(&answer).expect("an answer")));
-        let worst =
-            probe::examine(&probed, &config).into_iter().max_by_key(|finding| finding.verdict).expect("a finding");
-        (worst.topic, worst.verdict)
+        let findings = probe::examine(&probed, &config);
+        assert!(findings.iter().all(|finding| finding.advice.is_some() == (finding.verdict != Verdict::Ok)));
+        complaints_among(&findings)
     };
-    let queues = |rx: u16, tx: u16, spreads: bool, mtu: u16| {
+    let queues = |rx: u16, tx: u16, steering: &str, mtu: u16| {
         judged(&format!(
-            r#""error":null,"driver":"net_ice","rx_queues":{rx},"tx_queues":{tx},"spreads":{spreads},"max_mtu":{mtu}"#
+            r#""error":null,"driver":"net_ice","rx_queues":{rx},"tx_queues":{tx},"steering":"{steering}","reason":"so it is","max_mtu":{mtu}"#
         ))
     };
-    assert_eq!(queues(64, 64, true, 9000).1, Verdict::Ok);
-    assert_eq!(queues(1, 64, true, 9000), ("queues", Verdict::Warn));
-    assert_eq!(queues(64, 64, false, 9000), ("queues", Verdict::Warn));
-    assert_eq!(queues(64, 1, true, 9000), ("queues", Verdict::Warn));
-    assert_eq!(queues(64, 64, true, 1400), ("mtu", Verdict::Fail));
-    assert_eq!(judged(r#""error":"no such device""#), ("port", Verdict::Fail));
+    const AFFINE: &str = "rss client-affine";
+    let (warn, fail) = (Verdict::Warn, Verdict::Fail);
+    assert_eq!(queues(64, 64, AFFINE, 9000), []);
+    assert_eq!(queues(1, 64, "hand-off", 9000), [("queues", warn), ("offloads", warn)]);
+    assert_eq!(queues(64, 64, "hand-off", 9000), [("offloads", warn)]);
+    assert_eq!(queues(64, 64, "rss, hand-off", 9000), [("offloads", warn)]);
+    assert_eq!(queues(64, 1, AFFINE, 9000), [("queues", warn)]);
+    assert_eq!(queues(64, 64, AFFINE, 1400), [("mtu", fail)]);
+    assert_eq!(judged(r#""error":"no such device""#), [("port", fail)]);
     let gone = Some(Err("sluice-dataplane can't be started".to_owned()));
     assert_eq!(probe::examine(&gone, &config)[0].verdict, Verdict::Fail);
 }
@@ -245,8 +329,7 @@ fn what_the_dataplane_says_of_its_ports_is_judged_by_the_workers() {
 fn complaints_of_a_real(machine: &Crafted, method: ForwardMethod) -> Vec<(&'static str, Verdict)> {
     let options =
         Options { real: Some(method), vip: Some("10.0.0.1".parse().expect("an address")), ..machine.options() };
-    let findings = examine(&options);
-    findings.iter().filter(|f| f.verdict != Verdict::Ok).map(|f| (f.topic, f.verdict)).collect()
+    complaints_among(&examine(&options))
 }
 
 #[test]
@@ -268,10 +351,29 @@ fn a_real_server_is_looked_at_by_its_method() {
     machine.write("proc/sys/net/ipv4/conf/all/arp_ignore", "1");
     machine.write("proc/sys/net/ipv4/conf/all/arp_announce", "2");
     machine.write("proc/sys/net/ipv4/conf/tunl0/rp_filter", "2");
-    machine.write("sys/class/net/tunl0/mtu", "1480");
+    machine.write("sys/class/net/tunl0/flags", "0x81");
     for method in [Nat, Direct, Tunnel] {
         assert_eq!(complaints_of_a_real(&machine, method), [], "{method}");
     }
+    machine.write("sys/class/net/tunl0/flags", "0x80");
+    assert_eq!(complaints_of_a_real(&machine, Tunnel), [("tunnel", fail)], "tunl0 is down");
+}
+
+#[test]
+fn of_a_real_server_s_interfaces_each_must_keep_silent_or_all_of_them() {
+    let machine = Crafted::new();
+    machine.write("proc/net/fib_trie", "Main:\n  |-- 10.0.0.1\n     /32 host LOCAL\n");
+    for (interface, ignore, announce) in
+        [("all", "0", "0"), ("default", "0", "0"), ("lo", "0", "0"), ("eth0", "1", "2")]
+    {
+        machine.write(&format!("proc/sys/net/ipv4/conf/{interface}/arp_ignore"), ignore);
+        machine.write(&format!("proc/sys/net/ipv4/conf/{interface}/arp_announce"), announce);
+    }
+    machine.remove("proc/sys/net/ipv4/conf/sluice-wan");
+    assert_eq!(complaints_of_a_real(&machine, ForwardMethod::Direct), [], "by its one interface");
+    machine.write("proc/sys/net/ipv4/conf/eth1/arp_ignore", "0");
+    machine.write("proc/sys/net/ipv4/conf/eth1/arp_announce", "2");
+    assert_eq!(complaints_of_a_real(&machine, ForwardMethod::Direct), [("arp", Verdict::Fail)], "eth1 answers");
 }
 
 #[test]

@@ -29,9 +29,12 @@ pub(super) async fn run(mut hooks: Receiver<Hook>) {
         };
         match timeout(PATIENCE, told).await {
             Ok(Ok((status, _))) if status.success() => log::info!("hook {shown}: done"),
-            Ok(Ok((status, text))) => log::warn!("hook {shown}: {status} {text}"),
+            Ok(Ok((status, text))) => log::warn!("hook {shown}: {status} {text}; see [service.hooks]"),
             Ok(Err(text)) => log::warn!("hook {shown}: {text}; see [service.hooks]"),
-            Err(_) => log::warn!("hook {shown}: not done in {} s, killed", PATIENCE.as_secs()),
+            Err(_) => log::warn!(
+                "hook {shown}: not done in {} s, killed; a hook that takes longer has to go on by itself",
+                PATIENCE.as_secs()
+            ),
         }
     }
 }

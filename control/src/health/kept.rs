@@ -121,12 +121,18 @@ pub fn load(path: &Path) -> Kept {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Kept::default(),
         Err(error) => {
-            log::warn!("{} can't be read ({error}): nothing is known of the reals' health", path.display());
+            log::warn!(
+                "{} can't be read ({error}): nothing is known of the reals' health until they are checked; see what this user may do there",
+                path.display()
+            );
             return Kept::default();
         }
     };
     serde_json::from_slice(&text).unwrap_or_else(|error| {
-        log::warn!("{} is not understood ({error}): nothing is known of the reals' health", path.display());
+        log::warn!(
+            "{} is not understood ({error}): nothing is known of the reals' health until they are checked, and it is written anew",
+            path.display()
+        );
         Kept::default()
     })
 }

@@ -157,7 +157,10 @@ fn unknown(key: &str, allowed: &str) -> Answer {
 }
 
 fn unanswered() -> Answer {
-    text(StatusCode::SERVICE_UNAVAILABLE, "The control loop of sluiced does not answer.\n")
+    text(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "The control loop of sluiced does not answer; its log says why (journalctl -u sluiced).\n",
+    )
 }
 
 fn json<T: Serialize>(value: &T) -> Answer {

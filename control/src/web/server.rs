@@ -94,7 +94,7 @@ impl Web {
                 serve(TcpListener::from_std(listener)?, site).await
             });
             if let Err(error) = outcome {
-                log::error!("http {address} is not served: {error}");
+                log::error!("http {address} is not served: {error}; restart sluiced, which costs no connection");
             }
         };
         std::thread::Builder::new().name("http".to_owned()).spawn(serve).map_err(failed)?;

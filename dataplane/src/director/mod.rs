@@ -7,6 +7,7 @@ mod steering;
 mod vitals;
 mod wiring;
 
+pub(crate) use ports::steering_of;
 pub use start::{StartError, start};
 
 use crate::clock::TscClock;

@@ -80,6 +80,12 @@ impl Found {
     }
 }
 
+/// How packets of the port at `index` would get to their owners, if its driver keeps to its word, and why no better.
+pub(crate) fn steering_of(machine: &Machine, index: u16, offer: &PortCapabilities) -> (Steering, &'static str) {
+    let plan = plan(offer, machine.faces(index), index, machine.dataplane.workers.len() as u16);
+    (plan.steering, plan.reason)
+}
+
 /// Mbufs for all queues, rings and bursts of this machine: as many as can be anywhere at once, and some.
 pub(super) fn mbufs(machine: &Machine, found: &[Found], rings: u32, ring_size: u32) -> u32 {
     let workers = machine.dataplane.workers.len() as u32;

@@ -28,10 +28,10 @@ const MAX_ROWS: u32 = 4_000_000;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// DPDK.
-    #[error(transparent)]
+    #[error("{0}; `sluice doctor` looks at what DPDK needs")]
     Eal(#[from] EalError),
     /// A port.
-    #[error("port {name}: {error}")]
+    #[error("port {name}: {error}; `sluice doctor` looks at what a port needs")]
     Port {
         /// Its name in sluice.toml.
         name: String,
@@ -73,13 +73,13 @@ pub enum StartError {
     #[error(transparent)]
     Link(#[from] CreateError),
     /// The static routes and neighbours.
-    #[error("static routes and neighbours: {}", .0.help())]
+    #[error("static routes and neighbours: {}; see [[route]] and [[neighbor]] in sluice.toml", .0.help())]
     NextHops(Refusal),
     /// A worker.
     #[error(transparent)]
     Launch(#[from] LaunchError),
     /// The region has no counters for a worker: the layout and the workers disagree.
-    #[error("the link region has no counters for lcore {0}")]
+    #[error("the link region has no counters for lcore {0}: a mistake of ours, please report it with your sluice.toml")]
     Counters(u16),
 }
 

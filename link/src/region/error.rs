@@ -64,7 +64,7 @@ pub enum CreateError {
         source: io::Error,
     },
     /// A system call failed.
-    #[error("{path}: cannot {what}: {source}")]
+    #[error("{path}: cannot {what}: {source}; check [control] link, and what this user may do there")]
     Io {
         /// The file.
         path: PathBuf,
@@ -121,7 +121,7 @@ pub enum AttachError {
         pid: u32,
     },
     /// A system call failed.
-    #[error("{path}: cannot {what}: {source}")]
+    #[error("{path}: cannot {what}: {source}; check [control] link, and what this user may do there")]
     Io {
         /// The file.
         path: PathBuf,
