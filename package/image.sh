@@ -112,7 +112,7 @@ if [ "$whole" ]; then
         tail -n 30 "$work/log"
         fail "the Dockerfile can't be built"
     }
-    sed -n 's/^STEP /  /p' "$work/log"
+    sed -n 's/^\(\[[0-9/]*\] \)\{0,1\}STEP /  /p' "$work/log"
 else
     # What the Dockerfile takes where nothing is to be built.
     rm -rf "$work/context" && mkdir -p "$work/context"

@@ -1,5 +1,6 @@
 //! `sluice capture` and `sluice trace` on a running director: real HTTP is captured, and read by Wireshark's tshark.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use lab::{CLIENT, Lab, NAT_VIP, PAPER_SERVICES, Process, Result, Signal, wait_until};
@@ -42,12 +43,13 @@ struct Row {
     interface: String,
     source: String,
     destination: String,
+    source_port: String,
     port: String,
 }
 
 /// All frames of a file that have an IPv4 header.
 fn read(lab: &Lab, file: &Path) -> Result<Vec<Row>> {
-    let fields = ["frame.comment", "frame.interface_name", "ip.src", "ip.dst", "tcp.dstport"];
+    let fields = ["frame.comment", "frame.interface_name", "ip.src", "ip.dst", "tcp.srcport", "tcp.dstport"];
     let path = file.to_string_lossy();
     let mut arguments = vec!["-n", "-r", &path, "-Y", "ip", "-T", "fields", "-E", "separator=|"];
     arguments.extend(fields.iter().flat_map(|field| ["-e", *field]));
@@ -56,8 +58,15 @@ fn read(lab: &Lab, file: &Path) -> Result<Vec<Row>> {
         .lines()
         .map(|line| {
             let mut values = line.split('|').map(str::to_owned);
-            let mut next = || values.next().unwrap_or_else(|| panic!("five fields: {line}"));
-            Row { comment: next(), interface: next(), source: next(), destination: next(), port: next() }
+            let mut next = || values.next().unwrap_or_else(|| panic!("six fields: {line}"));
+            Row {
+                comment: next(),
+                interface: next(),
+                source: next(),
+                destination: next(),
+                source_port: next(),
+                port: next(),
+            }
         })
         .collect())
 }
@@ -229,5 +238,112 @@ fn trace_tells_each_decision_about_a_connection_and_a_packet_for_nobody() -> Res
 
     let none = lab.sluice(["trace", "tcp", "nobody"])?;
     assert!(none.code == Some(2) && none.stderr.contains("is no flow; as 'tcp "), "{none:?}");
+    Ok(())
+}
+
+/// The laboratory with two workers, whose ports have no RSS by the client's end.
+fn two_workers() -> Result<Lab> {
+    let mut lab = Lab::paper_example()?;
+    let mut machine = lab.machine();
+    machine.workers = vec![1, 2];
+    // Three lcores on the two CPUs of a small machine.
+    machine.eal = vec!["--lcores=0@0,1@1,2@0".into()];
+    lab.start_director(&machine.to_string(), PAPER_SERVICES)?;
+    lab.client().wait_for_answer(&url(NAT_VIP), LIMIT)?;
+    Ok(lab)
+}
+
+#[test]
+fn a_packet_that_another_worker_owns_is_captured_once_by_its_owner() -> Result<()> {
+    const REQUESTS: usize = 40;
+    let lab = two_workers()?;
+    let file = file_in(&lab);
+    let handed_off = || -> Result<u64> {
+        let stats = ask(&lab, "stats")?;
+        let workers = stats["totals"]["workers"].as_array().expect("a list").iter();
+        Ok(workers.map(|worker| worker["handed_off"].as_u64().unwrap_or(0)).sum())
+    };
+    let before = handed_off()?;
+    let mut capture = capture_to(&lab, &file, &["--filter", &format!("host {CLIENT} and tcp"), "--count", "0"])?;
+    assert_served(&lab.client().get(&url(NAT_VIP), REQUESTS)?);
+    assert!(handed_off()? > before + REQUESTS as u64, "half of the packets are another worker's");
+    capture.signal(Signal::INT)?;
+    assert_eq!(capture.wait(LIMIT)?, Some(0), "{}", capture.log());
+
+    let rows = read(&lab, &file)?;
+    let vip = NAT_VIP.to_string();
+    let of = |interface: &str| rows.iter().filter(|row| row.interface == interface).collect::<Vec<_>>();
+    let (came, left) = (of("wan in"), of("lan out"));
+    assert!(came.len() > 4 * REQUESTS, "each packet of {REQUESTS} connections: {}", came.len());
+    // Once as it came and once as it left, nothing of the hand-over between.
+    let packets = |rows: &[&Row]| rows.iter().map(|row| packet(row).to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!((came.len(), left.len()), (packets(&came).len(), packets(&left).len()));
+    assert_eq!(packets(&came), packets(&left));
+    assert!(came.iter().all(|row| row.destination == vip && row.comment.starts_with("forwarded to real ")));
+    // All packets of a connection, in both directions, are of one worker; and both have some.
+    let mut owners: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let replies = of("wan out").into_iter().map(|row| (row, &row.port));
+    for (row, client) in came.iter().map(|row| (*row, &row.source_port)).chain(replies) {
+        owners.entry(client).or_default().insert(packet(row).rsplit(" of ").next().unwrap_or_default());
+    }
+    assert_eq!(owners.len(), REQUESTS, "{owners:?}");
+    assert!(owners.values().all(|workers| workers.len() == 1), "{owners:?}");
+    let all: BTreeSet<&str> = owners.into_values().flatten().collect();
+    assert_eq!(all, ["worker 0", "worker 1"].into());
+    Ok(())
+}
+
+#[test]
+fn a_trace_shows_the_hand_over_and_what_the_owner_did() -> Result<()> {
+    let lab = two_workers()?;
+    // Which ports a worker gets from the device is the device's to say: one of a dozen is handed over, and one is not.
+    let (mut handed, mut kept) = (false, false);
+    for port in 4570..4590 {
+        let flow = format!("tcp {CLIENT}:{port} > {NAT_VIP}:80");
+        let mut trace = capture(&lab, &format!("trace{port}"), &["trace", &flow, "--count", "3"])?;
+        wait_until("the trace to begin", LIMIT, || Ok(trace.log().contains("Waiting for").then_some(())))?;
+        let (page, port) = (url(NAT_VIP), port.to_string());
+        assert_eq!(lab.client().capture("curl", ["-sS", "-m", "10", "--local-port", &port, &page])?.code, Some(0));
+        assert_eq!(trace.wait(LIMIT)?, Some(0), "{}", trace.log());
+        let said = trace.log();
+        let owner = ask(&lab, &format!("explain tcp {CLIENT}:{port} {NAT_VIP}:80"))?["worker"].as_u64().expect("one");
+        assert!(said.contains(&format!("worker {owner}: this one")), "{said}");
+        if said.contains(&format!("handed off to worker {owner}, which owns its connection")) {
+            assert!(said.contains(&format!("on worker {}", 1 - owner)), "{said}");
+            assert!(said.contains(&format!("worker {owner}: handed off to it")), "{said}");
+            handed = true;
+        } else {
+            assert!(!said.contains("handed off"), "to no other: {said}");
+            kept = true;
+        }
+        if handed && kept {
+            return Ok(());
+        }
+    }
+    panic!("of twenty flows some are handed over ({handed}) and some are not ({kept})")
+}
+
+#[test]
+fn without_a_dataplane_nothing_is_captured_and_no_file_is_made() -> Result<()> {
+    let mut lab = silent()?;
+    let file = file_in(&lab);
+    let words = ["capture", "--count", "1", "--seconds", "5", "--write", &file.to_string_lossy()].map(str::to_owned);
+    let trace = ["trace".to_owned(), format!("tcp {CLIENT}:1 > {NAT_VIP}:80"), "--seconds=1".to_owned()];
+    lab.dataplane().expect("it runs").kill()?;
+    for words in [words.to_vec(), trace.to_vec()] {
+        let said = wait_until("the refusal", LIMIT, || {
+            let said = lab.sluice(words.clone())?;
+            Ok((said.code == Some(4)).then_some(said))
+        })?;
+        assert!(said.stderr.contains("The dataplane is not running; start sluice-dataplane."), "{}", said.stderr);
+        assert_eq!(said.stdout, "");
+        assert!(!file.exists(), "nothing was captured");
+    }
+    // The ordinary case: with one, there is.
+    lab.start_dataplane()?;
+    let flow = lab.client().load(&url(NAT_VIP), 20)?;
+    wait_until("a capture", LIMIT, || Ok((lab.sluice(words.clone())?.code == Some(0)).then_some(())))?;
+    drop(flow);
+    assert!(!read(&lab, &file)?.is_empty());
     Ok(())
 }

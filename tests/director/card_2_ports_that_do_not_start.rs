@@ -22,7 +22,7 @@ const CASES: [Case; 5] = [
         what: "a PCI address where no device is",
         line: (WAN, "device = \"0000:ff:1f.7\""),
         before: "",
-        message: &["port wan: device 0000:ff:1f.7: No such device", "dpdk-devbind.py"],
+        message: &["port wan: device 0000:ff:1f.7: No such device", "dpdk-devbind.py", "`sluice doctor` looks"],
     },
     Case {
         what: "a virtual device of no driver",

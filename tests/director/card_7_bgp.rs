@@ -117,8 +117,8 @@ fn start_frr(lab: &Lab, node: &Node) -> Result<[Process; 2]> {
     let start = |name: &str, configuration: &str| {
         let (program, pid) = (format!("/usr/lib/frr/{name}"), file(&format!("{name}.pid")));
         let own = ["-f", configuration, "-i", &pid, "-z", &zebra, "--vty_socket", &sockets];
-        // As the user who starts it, without a port for the terminal.
-        node.spawn(name, &program, own.into_iter().chain(["-S", "-A", "127.0.0.1", "-P", "0"]))
+        // As the user who starts it (FRR wants the group of its terminals), without a port for terminals.
+        node.spawn(name, &program, own.into_iter().chain(["-u", "root", "-g", "frrvty", "-P", "0"]))
     };
     let first = start("zebra", "/dev/null")?;
     wait_until("zebra's socket", LIMIT, || Ok(folder.join("zserv").exists().then_some(())))?;

@@ -21,6 +21,7 @@ mod card_5_one_of_each;
 mod card_6_changes;
 mod card_6_looks;
 mod card_7_bgp;
+mod card_7_doctor;
 mod card_7_vrrp;
 mod con_1;
 mod con_2;

@@ -13,15 +13,16 @@ use crate::support::{LIMIT, url};
 
 const ADDRESS: &str = "127.0.0.1:9106";
 
-/// Where the picture of the page goes that the README shows: `SLUICE_PICTURE=docs/page.png cargo nextest run -p sluice
-/// --test director the_page` takes it after some minutes of traffic.
+/// Where the picture of the page goes that the README shows: `SLUICE_PICTURE=$PWD/docs/page.png cargo nextest run -p sluice
+/// --test director --no-capture the_page` takes it after some minutes of traffic, and prints what the README shows of
+/// `sluice top` and of a drain.
 const PICTURE: &str = "SLUICE_PICTURE";
 
 #[test]
 fn the_page_shows_live_rates_and_outlives_the_dataplane() -> Result<()> {
     let mut lab = Lab::paper_example()?;
     let machine = lab.machine().to_string().replace("[control]", &format!("[control]\nhttp = {ADDRESS:?}"));
-    lab.start_director(&machine, PAPER_SERVICES)?;
+    lab.start_director(&machine, &checked())?;
     lab.client().wait_for_answer(&url(NAT_VIP), LIMIT)?;
     // sluiced serves this machine only, which is the director's namespace; this thread alone goes there.
     let namespace = File::open(Path::new("/run/netns").join(lab.director().namespace())).expect("its namespace");
@@ -33,6 +34,23 @@ fn the_page_shows_live_rates_and_outlives_the_dataplane() -> Result<()> {
     watch.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
+/// The paper's services, those of HTTP with a check.
+fn checked() -> String {
+    const CHECK: &str =
+        "[service.check]\ntype = \"http\"\ninterval = \"1s\"\ntimeout = \"500ms\"\nrise = 2\nfall = 2\n";
+    let services = PAPER_SERVICES.split("\n\n[[service]]\n").map(|service| match service.contains("name = \"web") {
+        true => service.replacen("[[service.real]]", &format!("{CHECK}\n[[service.real]]"), 1),
+        false => service.to_owned(),
+    });
+    services.collect::<Vec<_>>().join("\n\n[[service]]\n")
+}
+
+/// nginx of the second real hangs, or goes on.
+fn signal(lab: &Lab, name: &str) -> Result<()> {
+    let pid = lab.folder().join("real2/nginx.pid");
+    lab.require_real(2)?.shell(&format!("kill -{name} $(cat {})", pid.display())).map(drop)
+}
+
 async fn watch(mut lab: Lab) -> Result<()> {
     let browser = Browser::open(&lab.folder()).await;
     browser.client.goto(&format!("http://{ADDRESS}/")).await.expect("the page");
@@ -40,6 +58,7 @@ async fn watch(mut lab: Lab) -> Result<()> {
     for part in ["web", "web-tunnel", "web-direct", "172.16.0.2:80", "serving", "sluiced", "wan", "lan"] {
         assert!(text.contains(part), "{part}: {text}");
     }
+    checks_have_their_words(&lab, &browser).await?;
 
     // Requests show as rates of the service and of the director, as load of the worker, and as packets of the ports.
     let load = lab.client().load(&url(NAT_VIP), 20)?;
@@ -70,10 +89,31 @@ async fn watch(mut lab: Lab) -> Result<()> {
     Ok(())
 }
 
+/// Of a service how many serve, of a real whether it does, as one hangs and goes on.
+async fn checks_have_their_words(lab: &Lab, browser: &Browser) -> Result<()> {
+    states(browser, &["2 of 2", "3 of 3", "up"], "down").await;
+    signal(lab, "STOP")?;
+    states(browser, &["1 of 2", "2 of 3", "up", "down"], "2 of 2").await;
+    signal(lab, "CONT")?;
+    states(browser, &["2 of 2", "3 of 3", "up"], "down").await;
+    Ok(())
+}
+
 const RATE_OF_ALL: &str = "document.getElementById('f-new').firstChild?.textContent";
 const RATE_OF_WEB: &str = "document.querySelector('#service-table tbody tr').cells[5].textContent";
 const PACKETS_OF_WAN: &str = "document.querySelector('#port-rows tr').cells[1]?.textContent";
 const LOAD: &str = "document.querySelector('#worker-rows .load')?.textContent";
+
+/// Waits until the states of services and reals are all of `these`, and not `without`.
+async fn states(browser: &Browser, these: &[&str], without: &str) {
+    let script = "[...document.querySelectorAll('#service-table .state')].map((state) => state.textContent.trim())";
+    let look = async |browser: &Browser| {
+        let Value::Array(shown) = browser.run(script).await else { return None };
+        let has = |word: &str| shown.iter().any(|state| state.as_str().is_some_and(|state| state.ends_with(word)));
+        (these.iter().all(|word| has(word)) && !has(without)).then_some(())
+    };
+    browser.comes_to(&format!("{these:?} without {without:?}"), look).await;
+}
 
 /// The number at the beginning of a text of the page, once it is above 0.
 async fn above_zero(browser: &Browser, place: &str) -> Option<f64> {
@@ -89,7 +129,17 @@ async fn take_picture(lab: &Lab, browser: &Browser, file: &Path) -> Result<()> {
         loads.push(lab.client().load(&url(vip), 10 + 5 * minute as u32)?);
         tokio::time::sleep(std::time::Duration::from_secs(45)).await;
     }
+    signal(lab, "STOP")?;
+    states(browser, &["1 of 2", "2 of 3", "up", "down"], "2 of 2").await;
+    lab.sluice_ok(["real", "drain", "web-tunnel", "172.16.0.4:80"])?;
+    tokio::time::sleep(std::time::Duration::from_secs(30)).await;
+    println!("{}", lab.sluice_ok(["top", "--once"])?);
     browser.client.set_window_size(1360, 1050).await.expect("resized");
     std::fs::write(file, browser.client.screenshot().await.expect("a picture")).expect("written");
+    signal(lab, "CONT")?;
+    states(browser, &["2 of 2", "up"], "down").await;
+    // What the README shows beside it.
+    println!("{}", lab.sluice_ok(["real", "drain", "web", "172.16.0.3:8000"])?);
+    println!("{}", lab.sluice_ok(["connection", "list", "--real", "172.16.0.3:8000", "--limit", "2"])?);
     Ok(())
 }

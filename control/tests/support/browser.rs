@@ -28,8 +28,12 @@ impl Browser {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|bound| bound.local_addr());
         let address = address.expect("a free port");
         let log = std::fs::File::create(folder.join("driver.log")).expect("a log");
+        // What a browser that is killed leaves behind goes with the folder.
+        let temporary = folder.join("tmp");
+        std::fs::create_dir_all(&temporary).expect("a folder of its own");
         let mut driver = Command::new("chromedriver")
             .arg(format!("--port={}", address.port()))
+            .env("TMPDIR", temporary)
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
