@@ -327,7 +327,8 @@ fn a_trace_shows_the_hand_over_and_what_the_owner_did() -> Result<()> {
 fn without_a_dataplane_nothing_is_captured_and_no_file_is_made() -> Result<()> {
     let mut lab = silent()?;
     let file = file_in(&lab);
-    let words = ["capture", "--count", "1", "--seconds", "5", "--write", &file.to_string_lossy()].map(str::to_owned);
+    let path = file.to_string_lossy();
+    let words = ["capture", "--filter=tcp", "--count=1", "--seconds=5", "--write", &path].map(str::to_owned);
     let trace = ["trace".to_owned(), format!("tcp {CLIENT}:1 > {NAT_VIP}:80"), "--seconds=1".to_owned()];
     lab.dataplane().expect("it runs").kill()?;
     for words in [words.to_vec(), trace.to_vec()] {
