@@ -134,7 +134,9 @@ async fn take_picture(lab: &Lab, browser: &Browser, file: &Path) -> Result<()> {
     lab.sluice_ok(["real", "drain", "web-tunnel", "172.16.0.4:80"])?;
     tokio::time::sleep(std::time::Duration::from_secs(30)).await;
     println!("{}", lab.sluice_ok(["top", "--once"])?);
-    browser.client.set_window_size(1360, 1050).await.expect("resized");
+    browser.client.set_window_size(1360, 1250).await.expect("resized");
+    let is_drawn = async |browser: &Browser| browser.run("innerHeight > 1000").await.as_bool()?.then_some(());
+    browser.comes_to("the larger window", is_drawn).await;
     std::fs::write(file, browser.client.screenshot().await.expect("a picture")).expect("written");
     signal(lab, "CONT")?;
     states(browser, &["2 of 2", "up"], "down").await;
