@@ -1,5 +1,6 @@
 //! What is known of every real and service, and what follows from it. No clock of its own, no I/O.
 
+use super::entry::Entry;
 use super::judge::{Judge, Verdict};
 use super::kept::{DrainState, Kept, KeptDrain, KeptQuorum, KeptReal, service_text};
 use super::pool::{self, Standing};
@@ -34,21 +35,6 @@ impl Now {
         let since = self.wall.duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
-}
-
-/// What is known of a checked real.
-#[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) judge: Judge,
-    /// When the verdict began, milliseconds since 1970.
-    pub(super) since: u64,
-    /// When the last check ended, and what it took.
-    pub(super) last: Option<(Instant, Duration)>,
-    pub(super) reason: Option<String>,
-    pub(super) weight: Option<u32>,
-    pub(super) passed: u64,
-    pub(super) failed: u64,
-    pub(super) changes: u64,
 }
 
 /// See the module.
@@ -358,20 +344,6 @@ impl Book {
     /// Whether some slow start is under way, so that shares grow with time alone.
     pub fn grows(&self) -> bool {
         !self.entered.is_empty()
-    }
-}
-
-impl Entry {
-    fn new(judge: Judge, now: Now) -> Self {
-        let since = now.unix_milliseconds();
-        Self { judge, since, last: None, reason: None, weight: None, passed: 0, failed: 0, changes: 0 }
-    }
-
-    fn remembered(kept: &KeptReal) -> Self {
-        let verdict = if kept.up { Verdict::Up } else { Verdict::Down };
-        let (reason, weight) = (kept.reason.clone(), kept.weight);
-        let judge = Judge::known(verdict);
-        Self { judge, since: kept.since, last: None, reason, weight, passed: 0, failed: 0, changes: 0 }
     }
 }
 

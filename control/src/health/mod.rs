@@ -11,6 +11,7 @@
 
 pub mod book;
 pub mod drain;
+mod entry;
 pub mod hooks;
 pub mod judge;
 pub mod kept;

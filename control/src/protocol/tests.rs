@@ -10,23 +10,27 @@ use std::net::SocketAddrV4;
 
 const DOCUMENTATION: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/control-protocol.md"));
 
-/// One of each, in the order of the enum.
-fn one_of_each() -> Vec<Request> {
-    let service = || "web".to_owned();
-    let address: SocketAddrV4 = "172.16.0.3:8000".parse().expect("an endpoint");
+fn service() -> String {
+    "web".to_owned()
+}
+
+fn address() -> SocketAddrV4 {
+    "172.16.0.3:8000".parse().expect("an endpoint")
+}
+
+/// What concerns services and reals, in the order of the enum.
+fn of_services() -> Vec<Request> {
     let method = Some(ForwardMethod::Nat);
-    let filter = ConnectionFilter { protocol: Some(Protocol::Tcp), service: Some(service()), ..Default::default() };
     let add = ServiceAdd {
         name: service(),
         protocol: Some(Protocol::Tcp),
-        address: Some(address),
+        address: Some(address()),
         group: None,
         scheduler: SchedulerKind::LeastConnection,
         method: ForwardMethod::Tunnel,
         options: OptionChanges { persistence: Some(360), ..OptionChanges::default() },
     };
-    let key = ServiceKey::new(Protocol::Tcp, address);
-    let real = |weight| RealChange { weight: Some(weight), method, ..RealChange::new(service(), address) };
+    let real = |weight| RealChange { weight: Some(weight), method, ..RealChange::new(service(), address()) };
     vec![
         Request::Status,
         Request::ServiceList,
@@ -36,15 +40,35 @@ fn one_of_each() -> Vec<Request> {
         Request::ServiceRemove { service: service() },
         Request::RealAdd(real(5)),
         Request::RealSet(real(0)),
-        Request::RealRemove { service: service(), address },
+        Request::RealRemove { service: service(), address: address() },
         Request::RealDrain(DrainRequest {
             service: service(),
-            address,
+            address: address(),
             deadline_seconds: Some(600),
             now: false,
             then: Then::Remove,
         }),
-        Request::RealEnable { service: service(), address },
+        Request::RealEnable { service: service(), address: address() },
+    ]
+}
+
+/// The others, in the order of the enum.
+fn of_the_rest() -> Vec<Request> {
+    let address = address();
+    let filter = ConnectionFilter { protocol: Some(Protocol::Tcp), service: Some(service()), ..Default::default() };
+    let key = ServiceKey::new(Protocol::Tcp, address);
+    let capture = CaptureRequest {
+        filter: vec![(0x06, 0, 0, 65_535)],
+        snaplen: 128,
+        incoming: true,
+        outgoing: true,
+        drops_only: false,
+        hand_offs: false,
+        worker: Some(0),
+        packets: 1000,
+        seconds: 60,
+    };
+    vec![
         Request::Events { follow: true },
         Request::GroupList,
         Request::GroupSet { number: 7, endpoints: vec!["tcp 10.0.0.1:80".to_owned()] },
@@ -58,17 +82,7 @@ fn one_of_each() -> Vec<Request> {
         Request::History { services: vec!["web".to_owned()], since: 17 },
         Request::Perf,
         Request::Explain { protocol: Protocol::Udp, source: address, destination: address },
-        Request::Capture(CaptureRequest {
-            filter: vec![(0x06, 0, 0, 65_535)],
-            snaplen: 128,
-            incoming: true,
-            outgoing: true,
-            drops_only: false,
-            hand_offs: false,
-            worker: Some(0),
-            packets: 1000,
-            seconds: 60,
-        }),
+        Request::Capture(capture),
         Request::Apply { text: "[timeouts]\n".to_owned(), file: "a \"file\"".to_owned(), dry_run: true },
         Request::Reload { dry_run: false },
         Request::Settings,
@@ -79,6 +93,11 @@ fn one_of_each() -> Vec<Request> {
         Request::LvsServices,
         Request::LvsTimeouts,
     ]
+}
+
+/// One of each, in the order of the enum.
+fn one_of_each() -> Vec<Request> {
+    [of_services(), of_the_rest()].concat()
 }
 
 fn command(line: &[u8]) -> String {

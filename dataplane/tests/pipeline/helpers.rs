@@ -165,6 +165,31 @@ fn a_control_connection_stays_while_its_data_connections_do() {
 }
 
 #[test]
+fn a_held_control_connection_is_given_a_minute_at_a_time_from_when_its_time_was_up() {
+    const MINUTE: u64 = 60_000;
+    let mut bench = Bench::new(1000);
+    bench.control(1000);
+    assert!(bench.passive(1000, 0, 2000));
+    bench.give(WAN, 2000, &tcp(2000, 51_200).acking(1));
+    bench.rig.set_time(10 * MINUTE);
+    bench.give(WAN, 2000, &tcp(2000, 51_200).acking(1));
+    let left = |bench: &mut Bench, now| {
+        bench.rig.set_time(now);
+        let rows = bench.rig.connections(now);
+        rows.iter().find(|row| row.service.port() == 21).map(|row| u64::from(row.expires_in))
+    };
+    assert_eq!(left(&mut bench, 15 * MINUTE - 1), Some(1), "900 s without a packet");
+    assert_eq!(left(&mut bench, 15 * MINUTE + 1000), Some(MINUTE - 1000), "its data connection is there");
+    assert_eq!(left(&mut bench, 17 * MINUTE + 30_000), Some(MINUTE / 2), "nobody looked at 16 and 17 minutes");
+    // A packet gives it the time of its state again.
+    bench.command(1000, "NOOP\r\n");
+    assert_eq!(left(&mut bench, 17 * MINUTE + 30_000), Some(15 * MINUTE));
+    // The data connection ends at 25 minutes, and is not there any more when the time is up.
+    assert_eq!(left(&mut bench, 32 * MINUTE + 29_999), Some(1));
+    assert_eq!(left(&mut bench, 32 * MINUTE + 30_100), None);
+}
+
+#[test]
 fn what_a_control_connection_announced_goes_with_it() {
     let mut bench = Bench::new(1000);
     bench.control(1000);

@@ -151,14 +151,8 @@ fn refused(good: Request, place: usize, byte: u8) -> String {
 }
 
 #[test]
-fn a_field_out_of_its_range_is_refused_by_name() {
+fn a_field_of_a_service_or_real_out_of_its_range_is_refused_by_name() {
     let real = Request::Real(RealServer::new(PORT_80, ForwardMethod::Nat, 65_535));
-    let network = Prefix { network: Ipv4Addr::new(10, 0, 0, 0), length: 8 };
-    let route = Request::Route(Route { prefix: network, port: 0, via: None, source: None });
-    let neighbor = Neighbor { address: *PORT_80.ip(), port: 0, mac: MacAddress([2, 0, 0, 0, 0, 1]) };
-    let long = Timeouts { tcp_none: Timeouts::MAX_SECONDS, ..Timeouts::default() };
-    let begin = Request::Begin { table: Table::Services, generation: 1, rows: 0 };
-    let least = u32::from(cfg!(target_endian = "big")) as usize * 3;
 
     assert_eq!(refused(service(), 6, 1), "service record: protocol 1, allowed: 6 (tcp), 17 (udp)");
     assert_eq!(refused(service(), 7, 1), "service record: reserved 1, allowed: 0");
@@ -181,12 +175,6 @@ fn a_field_out_of_its_range_is_refused_by_name() {
     };
     assert_eq!(refused(group, 3, 0), "service record: group 0, allowed: 1 or more");
     assert_eq!(refused(group, 5, 80), "service record: port 80, allowed: 0");
-    let settings = Request::Settings(Settings::default());
-    assert_eq!(refused(settings, 0, 2), "settings record: sloppy_tcp 2, allowed: a value in its range");
-    assert_eq!(refused(settings, 7, 1), "settings record: am_droprate 1, allowed: 0 among the small values");
-    let own = Request::ServiceTimeouts(TimeoutOverrides([1; 12]));
-    let high = 3 - least;
-    assert_eq!(refused(own, high, 0x81), "service timeouts record: seconds 2164260865, allowed: 0 to 2678400 seconds");
     assert_eq!(refused(service(), 0, 224), "service record: address 3764873733, allowed: a unicast IPv4 address");
     assert_eq!(refused(service(), 51, 1), "service record: reserved 1, allowed: 0");
     assert_eq!(refused(real, 16, 1), "real record: lower threshold 1, allowed: 0 to the upper threshold");
@@ -199,6 +187,23 @@ fn a_field_out_of_its_range_is_refused_by_name() {
     assert_eq!(refused(real, 7, 1), "real record: weight 65535, allowed: 0 unless the real is serving");
     assert_eq!(refused(real, 20, 224), "real record: check address 3758096384, allowed: a unicast IPv4 address");
     assert_eq!(refused(real, 63 - 16, 1), "real record: reserved 1, allowed: 0");
+}
+
+#[test]
+fn a_field_of_any_other_record_out_of_its_range_is_refused_by_name() {
+    let network = Prefix { network: Ipv4Addr::new(10, 0, 0, 0), length: 8 };
+    let route = Request::Route(Route { prefix: network, port: 0, via: None, source: None });
+    let neighbor = Neighbor { address: *PORT_80.ip(), port: 0, mac: MacAddress([2, 0, 0, 0, 0, 1]) };
+    let long = Timeouts { tcp_none: Timeouts::MAX_SECONDS, ..Timeouts::default() };
+    let begin = Request::Begin { table: Table::Services, generation: 1, rows: 0 };
+    let least = u32::from(cfg!(target_endian = "big")) as usize * 3;
+
+    let settings = Request::Settings(Settings::default());
+    assert_eq!(refused(settings, 0, 2), "settings record: sloppy_tcp 2, allowed: a value in its range");
+    assert_eq!(refused(settings, 7, 1), "settings record: am_droprate 1, allowed: 0 among the small values");
+    let own = Request::ServiceTimeouts(TimeoutOverrides([1; 12]));
+    let high = 3 - least;
+    assert_eq!(refused(own, high, 0x81), "service timeouts record: seconds 2164260865, allowed: 0 to 2678400 seconds");
     assert_eq!(refused(route, 14, 33), "route record: length 33, allowed: 0 to 32");
     assert_eq!(refused(route, 14, 6), "route record: network 167772160, allowed: no bits set beyond the prefix length");
     assert_eq!(refused(route, 15, 4), "route record: flags 4, allowed: only the flags of this kind");

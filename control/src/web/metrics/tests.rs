@@ -8,9 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-/// A director with a service of two reals, one of them removed, a worker and a port of an odd device; without a
-/// dataplane nothing is counted.
-fn snapshot(is_running: bool) -> Arc<Snapshot> {
+/// One service without checks, and one whose reals are checked and stand differently.
+fn services(is_running: bool) -> serde_json::Value {
     let traffic = json!({"connections": 7, "in_packets": 3, "in_bytes": 700, "out_packets": 2, "out_bytes": 90});
     let health = |state: &str, more: serde_json::Value| {
         let mut health = json!({
@@ -47,6 +46,12 @@ fn snapshot(is_running: bool) -> Arc<Snapshot> {
             checked("172.16.0.5:80", health("unknown", json!({"weight": 0, "check_microseconds": null}))),
         ],
     });
+    json!([service, checked_service])
+}
+
+/// A director with a service of two reals, one of them removed, a worker and a port of an odd device; without a
+/// dataplane nothing is counted.
+fn snapshot(is_running: bool) -> Arc<Snapshot> {
     let drops = json!({
         "received": 10, "transmitted": 9, "to_kernel": 0, "answers_suppressed": 0,
         "reasons": [{"reason": "no_service", "help": "Text.", "dropped": 1, "answered": 0}],
@@ -80,7 +85,7 @@ fn snapshot(is_running: bool) -> Arc<Snapshot> {
         gone_for: None,
         warnings: Vec::new(),
         connections_limit: 1000,
-        services: serde_json::from_value(json!([service, checked_service])).expect("services"),
+        services: serde_json::from_value(services(is_running)).expect("services"),
         workers: vec![WorkerTotals { received: 4, ..WorkerTotals::default() }; if is_running { 2 } else { 0 }],
         perf: serde_json::from_value(of(json!([perf]))).expect("cycles"),
         drops: is_running.then(|| serde_json::from_value(drops).expect("drops")),
