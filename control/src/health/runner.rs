@@ -17,6 +17,9 @@ use tokio::time::{Instant, sleep_until};
 /// New targets have their first check within this time, or within their interval where that is shorter.
 const FIRST: Duration = Duration::from_secs(1);
 
+/// Checks whose time comes within it begin together: thousands of them wake the thread, and perhaps their reals, less often.
+const TOGETHER: Duration = Duration::from_millis(10);
+
 /// What a check found.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -74,7 +77,7 @@ fn allow_many_files() {
 }
 
 async fn work(mut orders: UnboundedReceiver<Command>, reports: UnboundedSender<Report>, exits: Vec<Exit>) {
-    let exits: Rc<[Exit]> = exits.into();
+    let (exits, start): (Rc<[Exit]>, _) = (exits.into(), Instant::now());
     let (tell, told) = mpsc::channel(hooks::WAITING);
     tokio::task::spawn_local(hooks::run(told));
     let pinger = Rc::new(Pinger::default());
@@ -92,7 +95,7 @@ async fn work(mut orders: UnboundedReceiver<Command>, reports: UnboundedSender<R
                 for (key, target) in targets {
                     tasks.entry(key).or_insert_with(|| {
                         let probe = Probe::new(Arc::clone(&target), Rc::clone(&pinger), Rc::clone(&exits));
-                        let task = watch(Arc::clone(&target), probe, reports.clone());
+                        let task = watch(Arc::clone(&target), probe, reports.clone(), start);
                         (target, tokio::task::spawn_local(task).abort_handle())
                     });
                 }
@@ -107,10 +110,10 @@ async fn work(mut orders: UnboundedReceiver<Command>, reports: UnboundedSender<R
 }
 
 /// Checks one target for ever.
-async fn watch(target: Arc<Target>, probe: Probe, reports: UnboundedSender<Report>) {
+async fn watch(target: Arc<Target>, probe: Probe, reports: UnboundedSender<Report>, start: Instant) {
     let interval = target.check.interval;
     let mut next = Instant::now() + interval.min(FIRST).mul_f64(fastrand::f64());
-    sleep_until(next).await;
+    sleep_until(together(next, start)).await;
     loop {
         let began = Instant::now();
         let found = probe.run().await;
@@ -120,6 +123,26 @@ async fn watch(target: Arc<Target>, probe: Probe, reports: UnboundedSender<Repor
         }
         let jitter = f64::from(target.check.jitter) / 100.0;
         next = (next + interval.mul_f64(1.0 + jitter * (2.0 * fastrand::f64() - 1.0))).max(Instant::now());
-        sleep_until(next).await;
+        sleep_until(together(next, start)).await;
+    }
+}
+
+/// The end of the span of [`TOGETHER`], counted from `start`, in which `moment` is.
+fn together(moment: Instant, start: Instant) -> Instant {
+    let span = TOGETHER.as_nanos();
+    let left = (span - moment.duration_since(start).as_nanos() % span) % span;
+    moment + Duration::from_nanos(u64::try_from(left).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_begin_at_the_end_of_their_span_and_those_of_one_span_together() {
+        let start = Instant::now();
+        let at = |microseconds| together(start + Duration::from_micros(microseconds), start) - start;
+        let begin = [0, 1, 9_999, 10_000, 10_001, 3_600_000_000].map(at);
+        assert_eq!(begin, [0, 10, 10, 10, 20, 3_600_000].map(Duration::from_millis));
     }
 }

@@ -41,6 +41,8 @@ pub(super) async fn check(
     let name = server_name(peer.name, http, secure)?;
     let stream = connect(peer, stage).await?;
     stage.reach("connected, but no TLS handshake");
+    // A handshake is several small segments that must not wait for each other; without TLS the request is the only one.
+    let _ = stream.set_nodelay(true);
     let stream = TlsConnector::from(configuration).connect(name.clone(), stream).await;
     let stream = stream.map_err(|error| format!("TLS with {}: {}", name.to_str(), reason(&error)))?;
     exchange(stream, peer.name, http, body, stage).await
@@ -90,7 +92,8 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
             End::Wrong(text) => text,
         })
     };
-    let (mut answer, mut connection) = (pin!(answer), pin!(connection));
+    // The connection ends with a reset: to shut it down before would be another segment, and an answer to that.
+    let (mut answer, mut connection) = (pin!(answer), pin!(connection.without_shutdown()));
     tokio::select! {
         biased;
         result = &mut answer => result,

@@ -15,7 +15,6 @@ pub(super) async fn connect(peer: &Peer, stage: &Stage) -> Result<TcpStream, Fai
     let stream = peer.connect().await.map_err(|error| refused(&error, peer.name))?;
     // Without it the connection would end as others do, after a while in TIME_WAIT.
     let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
-    let _ = stream.set_nodelay(true);
     Ok(stream)
 }
 
