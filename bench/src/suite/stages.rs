@@ -1,6 +1,6 @@
 //! The first level: `bench stages`, the worker's pipeline over frames in memory, and the goals for it.
 
-use super::{Extent, Suite, count_name};
+use super::{Extent, Suite, count_name, disturbed_note};
 use crate::report::Measurement;
 use lab::{LabError, Result};
 use serde_json::Value;
@@ -15,8 +15,8 @@ pub(super) fn run(suite: &mut Suite) -> Result<()> {
     let mut command = Command::new(lab::program("bench")?);
     command.arg("stages").arg("--json").arg(&file);
     match suite.extent {
-        Extent::Quick => command.args(["--flows", "1000,64000", "--hits-only", "--runs", "5", "--bursts", "20000"]),
-        Extent::Usual => command.args(["--flows", "1,1000,64000,1000000", "--bursts", "20000"]),
+        Extent::Quick => command.args(["--flows", "1000,64000", "--hits-only", "--runs", "15", "--patience", "15"]),
+        Extent::Usual => command.args(["--flows", "1,1000,64000,1000000"]),
         Extent::Full | Extent::Long => &mut command,
     };
     let output = lab::run(command, "", LIMIT)?;
@@ -47,6 +47,7 @@ fn measurements(stages: &Value) -> Vec<Measurement> {
                 measurement = measurement.detail(name, cycles);
             }
         }
+        measurement = measurement.note(disturbed(&row["cycles"]));
         found.push(match goal(method, flows) {
             Some(limit) => measurement.at_most(limit),
             None => measurement,
@@ -78,7 +79,16 @@ fn measurements(stages: &Value) -> Vec<Measurement> {
 fn named(row: &Value, unit: &str, count: &Value) -> Measurement {
     let name = row["name"].as_str().unwrap_or_default();
     let count = count.as_u64().map(|count| format!(", {}", count_name(count))).unwrap_or_default();
-    Measurement::new(format!("stages {name}{count}"), unit, runs(&row["cycles"]))
+    Measurement::new(format!("stages {name}{count}"), unit, runs(&row["cycles"])).note(disturbed(&row["cycles"]))
+}
+
+/// What a reader should know of a figure.
+fn disturbed(figure: &Value) -> String {
+    let count = |key: &str| figure[key].as_u64().unwrap_or(0) as usize;
+    match count("disturbed") {
+        0 => String::new(),
+        disturbed => disturbed_note(disturbed, count("runs")),
+    }
 }
 
 /// The least, the median and the most: the median of these is that of all runs.
@@ -104,7 +114,7 @@ mod tests {
 
     #[test]
     fn figures_of_the_stages_become_measurements_with_goals() {
-        let figure = serde_json::json!({"least": 70.0, "median": 80.0, "most": 90.0});
+        let figure = serde_json::json!({"least": 70.0, "median": 80.0, "most": 90.0, "runs": 5, "disturbed": 2});
         let stages = serde_json::json!({
             "hits": [{"method": "nat-in", "flows": 64_000, "popularity": "uniform", "cycles": figure, "stages": [["parse", figure]]}],
             "opens": [
@@ -131,6 +141,7 @@ mod tests {
             ]
         );
         assert_eq!(found[0].details["parse"], 80.0);
+        assert_eq!(found[0].note, "2 of 5 runs while another machine used this core");
     }
 
     #[test]
