@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 /// The median of several runs, and how far they lay apart.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Figure {
     /// In the middle.
     pub median: f64,
@@ -15,8 +15,8 @@ pub struct Figure {
     pub least: f64,
     /// The most.
     pub most: f64,
-    /// How many runs there were.
-    pub runs: usize,
+    /// All, from the least to the most.
+    pub runs: Vec<f64>,
     /// How many of them somebody else disturbed, see [`crate::neighbours`].
     pub disturbed: usize,
 }
@@ -26,13 +26,8 @@ impl Figure {
         let mut runs: Vec<f64> = runs.into_iter().collect();
         runs.sort_by(f64::total_cmp);
         let at = |index: usize| runs.get(index).copied().unwrap_or_default();
-        Self {
-            median: at(runs.len() / 2),
-            least: at(0),
-            most: at(runs.len().saturating_sub(1)),
-            runs: runs.len(),
-            disturbed,
-        }
+        let (median, least, most) = (at(runs.len() / 2), at(0), at(runs.len().saturating_sub(1)));
+        Self { median, least, most, runs, disturbed }
     }
 }
 
