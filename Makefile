@@ -68,7 +68,6 @@ bench:
 		$(if $(FULL)$(LONG),--seconds 7200) --json $(TARGET)/bench/$(EXTENT).json \
 		$(if $(QUICK),--recorded docs/performance/results.json) \
 		$(if $(PAGE),--page docs/performance.md)
-	$(if $(PAGE),cp $(TARGET)/bench/$(EXTENT).json docs/performance/results.json)
 
 # RECORD=1 writes what the reference says into the repository, FILES="udp icmp" asks the scenarios of these files only.
 # SEED=N asks scenarios by chance instead, of EVENTS events together.

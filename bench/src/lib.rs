@@ -3,6 +3,7 @@
 
 pub mod calibration;
 pub mod generator;
+pub mod neighbours;
 pub mod network;
 pub mod report;
 pub mod rig;

@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 /// How many times as slow a figure may be as it was recorded.
 const TOLERATED: f64 = 1.3;
 
+/// The report of which a page is made, in the page's folder.
+const RESULTS: &str = "results.json";
+
 /// What is measured, and where it goes.
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -32,7 +35,8 @@ pub(crate) struct Arguments {
     /// Where the report goes, as JSON
     #[arg(long)]
     json: Option<PathBuf>,
-    /// The page to put the report into; its charts go to the folder of the page's name beside it
+    /// The page to put the report into; its charts and the report itself, `results.json`, go to the folder of the page's
+    /// name beside it. With --scenario the other figures of that report stay
     #[arg(long)]
     page: Option<PathBuf>,
     /// An earlier report to compare with: exit code 1 if something is now more than 30 % slower, twice
@@ -80,7 +84,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         println!("\nAll figures, each run: {}", file.display());
     }
     if let Some(page) = &arguments.page {
-        put_into(page, &report)?;
+        let results = page.with_extension("").join(RESULTS);
+        let all = if arguments.scenario.is_empty() { report.clone() } else { with_recorded(report.clone(), &results)? };
+        put_into(page, &all)?;
+        fs::write(&results, serde_json::to_string_pretty(&all)? + "\n")?;
         println!("Tables and charts: {}", page.display());
     }
     match &arguments.recorded {
@@ -133,6 +140,15 @@ fn kept(said: &str, folder: &Path) -> String {
     }
     let named = said.replace(&format!("(all of it: {}", folder.display()), &format!("(all of it: {}", logs.display()));
     format!("{named}\nThe logs of its processes: {}", logs.display())
+}
+
+/// The report, with what only the recorded one has.
+fn with_recorded(report: Report, results: &Path) -> Result<Report, Box<dyn Error>> {
+    match fs::read_to_string(results) {
+        Ok(text) => Ok(report.merged_into(serde_json::from_str(&text)?)?),
+        // The first one.
+        Err(_) => Ok(report),
+    }
 }
 
 fn put_into(page: &Path, report: &Report) -> Result<(), Box<dyn Error>> {

@@ -29,6 +29,11 @@ pub struct Machine {
 }
 
 impl Machine {
+    /// When it was, and at which commit.
+    pub fn moment(&self) -> String {
+        format!("{} UTC, commit {}", self.date, self.commit)
+    }
+
     /// This one, now.
     pub fn this() -> Self {
         let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

@@ -37,7 +37,7 @@ fn tables(report: &Report, charts: &[String]) -> String {
 fn head(report: &Report) -> String {
     let machine = &report.machine;
     format!(
-        "Measured on {} UTC, commit `{}`: {} x {}, {:.2} GHz time stamp counter, {} MiB, Linux {}, DPDK {}, {}. A step of \
+        "Measured on {} UTC, commit `{}`, where a row does not say otherwise: {} x {}, {:.2} GHz time stamp counter, {} MiB, Linux {}, DPDK {}, {}. A step of \
          the calibration loop took {} cycles before and {} after; a cache line takes {} ns from one core to the other and \
          back.\n",
         machine.date,
@@ -82,7 +82,9 @@ fn figures(text: &mut String, report: &Report) {
     for found in &report.measurements {
         let (low, high) = found.spread();
         let details = found.details.iter().map(|(name, value)| format!("{name}: {}", number(*value)));
-        let further: Vec<String> = details.chain((!found.note.is_empty()).then(|| found.note.clone())).collect();
+        let measured = Some(&found.measured).filter(|at| !at.is_empty() && **at != report.machine.moment());
+        let notes = (!found.note.is_empty()).then(|| found.note.clone());
+        let further: Vec<String> = details.chain(notes).chain(measured.map(|at| format!("measured {at}"))).collect();
         let _ = writeln!(
             text,
             "| {} | {} {} | {} - {} | {} | {} | {} | {} |",

@@ -4,6 +4,7 @@ pub mod charts;
 pub mod compare;
 pub mod machine;
 pub mod markdown;
+mod merge;
 pub mod table;
 
 use machine::Machine;
@@ -20,6 +21,9 @@ pub struct Report {
     /// How long a cache line takes from one core to the other and back, nanoseconds.
     #[serde(default)]
     pub round_trip: f64,
+    /// The scenarios that it is of, by name.
+    #[serde(default)]
+    pub scenarios: Vec<String>,
     /// What was measured.
     pub measurements: Vec<Measurement>,
     /// What was not, and why.
@@ -46,6 +50,9 @@ pub struct Measurement {
     pub details: BTreeMap<String, f64>,
     /// What a reader should know; empty if nothing.
     pub note: String,
+    /// When, and at which commit.
+    #[serde(default)]
+    pub measured: String,
 }
 
 /// What was to be reached.

@@ -122,7 +122,7 @@ fn work(cores: &[u32]) -> f64 {
 }
 
 /// Binds the calling thread to a core.
-fn pin(core: u32) {
+pub(crate) fn pin(core: u32) {
     let mut set = CpuSet::new();
     set.set(core as usize);
     // Where it is not allowed, the thread runs where it did.

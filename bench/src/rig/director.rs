@@ -177,6 +177,22 @@ impl Director {
         })
     }
 
+    /// Holds the dataplane where it is: its worker's core is free.
+    ///
+    /// # Errors
+    /// It ended.
+    pub fn hold(&mut self) -> Result<()> {
+        self.dataplane.signal(lab::Signal::STOP)
+    }
+
+    /// Lets it go on. The round that it was in counts as busy for as long as it was held.
+    ///
+    /// # Errors
+    /// It ended.
+    pub fn go_on(&mut self) -> Result<()> {
+        self.dataplane.signal(lab::Signal::CONT)
+    }
+
     /// The workers' counters.
     ///
     /// # Errors
@@ -215,6 +231,7 @@ impl Measured for Director {
 impl Drop for Director {
     fn drop(&mut self) {
         drop(self.dataplane.signal(lab::Signal::TERM));
+        drop(self.go_on());
         if self.dataplane.wait(Duration::from_secs(20)).is_err() {
             drop(self.dataplane.kill());
         }

@@ -7,7 +7,7 @@ use crate::generator::outcome::Outcome;
 use crate::generator::plan::Run;
 use crate::generator::search::{Found, Search};
 use lab::{LabError, Result};
-use rustix::process::{Pid, setpriority_process};
+use rustix::process::{Pid, Signal, kill_process, setpriority_process};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
@@ -49,11 +49,31 @@ impl GeneratorProcess {
         Ok(process)
     }
 
+    /// Holds it where it is: others connect to its ports, and wait for its answer.
+    pub fn hold(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(id) = self.id() {
+            // It is this process's child, and not waited for yet: the number is its own.
+            let _ = kill_process(id, signal);
+        }
+    }
+
+    fn id(&self) -> Option<Pid> {
+        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
+    }
+
     /// From now on it goes before nobody: what else runs on its core gets its part.
     pub fn share_its_core(&self) {
-        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         // Where it fails, others on that core are slower than they could be.
-        let _ = setpriority_process(id, 0);
+        let _ = setpriority_process(self.id(), 0);
     }
 
     /// Waits until the other ends are connected.

@@ -39,8 +39,7 @@ pub struct Place<'a> {
     pub cores: Cores,
 }
 
-/// How often both ends are started until they have a link: a driver of DPDK 22.11 sometimes hands the other end a file that
-/// is not its memory, and never tries again.
+/// How often both ends are started until they have a link: net_memif never tries again.
 const STARTS: u32 = 3;
 
 impl Joined<Director> {
@@ -63,7 +62,9 @@ impl Joined<Testpmd> {
     pub fn macswap(place: Place<'_>) -> Result<Self> {
         let devices = memif_clients(place.folder, true);
         let mut joined = Self::start(place, 2, || {
-            Testpmd::start(place.folder, &devices, place.measured, place.cores, TESTPMD_MBUFS)
+            let mut testpmd = Testpmd::start(place.folder, &devices, place.measured, place.cores, TESTPMD_MBUFS)?;
+            testpmd.wait_until_its_ports_are_started()?;
+            Ok(testpmd)
         })?;
         joined.measured.wait_until_it_forwards()?;
         Ok(joined)
@@ -71,11 +72,17 @@ impl Joined<Testpmd> {
 }
 
 impl<M> Joined<M> {
+    /// `measured` returns when both its ports have asked for a connection. The generator answers them together: as soon as
+    /// one port of a process is connected, net_memif of DPDK 22.11 closes the descriptor of the EAL's memory, and a port
+    /// that connects later hands over whatever file has that number by then.
     fn start(place: Place<'_>, reals: u8, measured: impl Fn() -> Result<M>) -> Result<Self> {
         let mut starts = 1;
         loop {
             let generator = GeneratorProcess::start(place.folder, place.generator, place.cores, reals)?;
-            let mut joined = Self { measured: measured()?, generator };
+            generator.hold();
+            let measured = measured();
+            generator.go_on();
+            let mut joined = Self { measured: measured?, generator };
             match joined.generator.wait_for_link() {
                 Ok(()) => return Ok(joined),
                 Err(error) if starts == STARTS => return Err(error),

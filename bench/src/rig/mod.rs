@@ -8,6 +8,7 @@ mod last_words;
 mod memory;
 mod testpmd;
 
+pub(crate) use cores::pin;
 pub use cores::{Cores, ENOUGH};
 pub use director::{Director, Ports, Snapshot, Worker};
 pub use generator::GeneratorProcess;

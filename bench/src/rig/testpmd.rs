@@ -42,23 +42,46 @@ impl Testpmd {
         Ok(Self { child, input, log })
     }
 
+    /// Waits until both ports are started: they ask for their connections, which they need not have yet.
+    ///
+    /// # Errors
+    /// They are not in time; with its log.
+    pub fn wait_until_its_ports_are_started(&mut self) -> Result<()> {
+        // It gives a port's MAC address after it started it.
+        self.wait_until("dpdk-testpmd to start its ports", "\nPort 1: ")
+    }
+
     /// Waits until it forwards.
     ///
     /// # Errors
     /// It does not in time; with its log.
     pub fn wait_until_it_forwards(&mut self) -> Result<()> {
-        lab::wait_until("dpdk-testpmd to forward", Duration::from_secs(60), || {
+        self.wait_until("dpdk-testpmd to forward", "packet forwarding - ports=")
+    }
+
+    fn wait_until(&mut self, what: &str, says: &str) -> Result<()> {
+        lab::wait_until(what, Duration::from_secs(60), || {
             self.check_running()?;
-            Ok(self.log().contains("packet forwarding - ports=").then_some(()))
+            Ok(self.log().contains(says).then_some(()))
         })
     }
 
-    /// Stops it, and returns the cycles that it spent on a packet and the packets that it sent, if it says so.
-    pub fn stop(mut self) -> Option<(f64, f64)> {
+    /// Has it forward again, after [`Testpmd::stop`].
+    pub fn go_on(&mut self) {
+        self.say("start");
+    }
+
+    /// Has it stop forwarding, and returns the cycles that it spent on a packet since it began, if it says so.
+    pub fn stop(&mut self) -> Option<f64> {
+        let told = |log: &str| log.matches("CPU cycles/packet").count();
+        let before = told(&self.log());
         self.say("stop");
         let start = Instant::now();
-        while !self.log().contains("CPU cycles/packet") && start.elapsed() < Duration::from_secs(2) {
-            std::thread::sleep(Duration::from_millis(20));
+        while told(&self.log()) == before {
+            if start.elapsed() > Duration::from_secs(2) {
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(5));
         }
         cycles(&self.log())
     }
@@ -98,13 +121,10 @@ impl Drop for Testpmd {
 }
 
 /// From a line as `CPU cycles/packet=36.50 (total cycles=7300 / total RX packets=200) at 2600 MHz Clock`.
-fn cycles(log: &str) -> Option<(f64, f64)> {
+fn cycles(log: &str) -> Option<f64> {
     let line = log.lines().rev().find(|line| line.contains("CPU cycles/packet"))?;
-    let number = |after: &str| {
-        let rest = line.split(after).nth(1)?.trim_start_matches('=');
-        rest.split(|c: char| c != '.' && !c.is_ascii_digit()).next()?.parse::<f64>().ok()
-    };
-    Some((number("CPU cycles/packet")?, number("packets")?))
+    let rest = line.split("CPU cycles/packet=").nth(1)?;
+    rest.split(|c: char| c != '.' && !c.is_ascii_digit()).next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -113,7 +133,7 @@ mod tests {
     fn cycles_are_read_from_the_last_lines() {
         let log =
             "testpmd> stop\n  CPU cycles/packet=36.50 (total cycles=7300 / total RX packets=200) at 2600 MHz Clock\n";
-        assert_eq!(super::cycles(log), Some((36.5, 200.0)));
+        assert_eq!(super::cycles(log), Some(36.5));
         assert_eq!(super::cycles("testpmd> stop\n"), None);
     }
 }

@@ -1,5 +1,6 @@
 //! The hit path while packets are shown, as `sluice capture` has it.
 
+use super::Setting;
 use super::flows::{Method, Popularity};
 use super::measure::{Bench, Case};
 use super::report::{CaptureFigures, Figure};
@@ -10,7 +11,6 @@ use link::message::FilterPart;
 use link::model::MacAddress;
 use link::region::{ControlLink, DataplaneLink};
 use link::{Layout, PortDescription};
-use rte_rs::Mempool;
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -110,7 +110,7 @@ impl Watched {
 }
 
 /// Cycles a packet: nobody looks, somebody looks for what does not come, and all is shown.
-pub(super) fn measure_all(flows: &[u32], pool: &Mempool, runs: u16) -> Result<Vec<CaptureFigures>, String> {
+pub(super) fn measure_all(flows: &[u32], setting: &mut Setting<'_>) -> Result<Vec<CaptureFigures>, String> {
     let mut figures = Vec::new();
     for &flows in flows {
         let case =
@@ -118,21 +118,17 @@ pub(super) fn measure_all(flows: &[u32], pool: &Mempool, runs: u16) -> Result<Ve
         for (name, filter) in
             [("no capture", None), ("nothing passes", Some(Filter::Nothing)), ("all pass", Some(Filter::All))]
         {
-            let mut bench = Bench::new(&case, pool)?;
+            let mut bench = Bench::new(&case, setting.pool)?;
             let mut watched = filter.map(Watched::new).transpose()?;
-            let mut totals = Vec::new();
-            for run in 0..=runs {
-                let cycles = bench.run_watched(1_000, watched.as_mut())?;
-                // The first warms up.
-                if run > 0 {
-                    totals.push(cycles);
-                }
-            }
+            let mut run = || bench.run_watched(500, watched.as_mut());
+            // The first warms up.
+            run()?;
+            let totals = setting.neighbours.runs(setting.runs, run)?;
             let missed = watched.map_or(0, |watched| watched.missed());
             if missed > 0 {
                 return Err(format!("{missed} packets were missed: not what was to be measured"));
             }
-            figures.push(CaptureFigures { name, flows, cycles: Figure::of(&mut totals) });
+            figures.push(CaptureFigures { name, flows, cycles: Figure::of(totals.runs, totals.disturbed) });
         }
     }
     Ok(figures)

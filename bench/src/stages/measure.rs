@@ -1,5 +1,6 @@
 //! The hit paths: packets of connections that exist.
 
+use super::Setting;
 use super::captured::Watched;
 use super::flows::{self, Draw, FRAME, Method, Popularity};
 use super::report::{Figure, StageFigures};
@@ -12,6 +13,8 @@ use wire::checksum::Delta;
 /// Bursts that are made ready before they are timed together: their frames fit the nearest cache, where a network card
 /// would have put them.
 const BURSTS: usize = 8;
+/// Batches before each run, which are not timed: whoever looked at the core used its caches.
+const WARM_UP: u32 = 25;
 /// Timers that a round of the worker looks at.
 const TIMERS: usize = 64;
 
@@ -258,18 +261,22 @@ fn a_packet(cycles: u64, batches: u32) -> f64 {
 }
 
 /// Median and spread of the runs, as a whole and by stage.
-pub(super) fn measure(case: &Case, pool: &Mempool, runs: u16) -> Result<StageFigures, String> {
-    let mut bench = Bench::new(case, pool)?;
+pub(super) fn measure(case: &Case, bench: &mut Setting<'_>) -> Result<StageFigures, String> {
+    let mut this = Bench::new(case, bench.pool)?;
     let batches = (case.bursts / BURSTS as u32).max(1);
-    bench.run(batches.min(2_000))?;
-    let mut totals = Vec::new();
-    let mut stages = vec![Vec::new(); Stage::ALL.len() + 1];
-    for _ in 0..runs {
-        totals.push(bench.run(batches)?);
-        let laps = bench.run_by_stage(batches)?;
-        let cycles = laps.stages.iter().chain([&laps.round]);
-        stages.iter_mut().zip(cycles).for_each(|(figures, cycles)| figures.push(a_packet(*cycles, batches)));
-    }
+    this.run(batches.min(2_000))?;
+    let whole = bench.neighbours.runs(bench.runs, || {
+        this.run(WARM_UP)?;
+        this.run(batches)
+    })?;
+    let by_stage = bench.neighbours.runs(bench.runs, || {
+        this.run(WARM_UP)?;
+        this.run_by_stage(batches)
+    })?;
+    let part = |part: usize| {
+        let cycles = by_stage.runs.iter().map(|laps| laps.stages.get(part).copied().unwrap_or(laps.round));
+        Figure::of(cycles.map(|cycles| a_packet(cycles, batches)), by_stage.disturbed)
+    };
     let names = Stage::ALL.iter().map(|stage| stage.name()).chain(["round"]);
     Ok(StageFigures {
         name: case.name(),
@@ -278,7 +285,7 @@ pub(super) fn measure(case: &Case, pool: &Mempool, runs: u16) -> Result<StageFig
         popularity: case.popularity,
         protocol: if case.tcp { "tcp" } else { "udp" },
         reals: case.reals,
-        cycles: Figure::of(&mut totals),
-        stages: names.zip(&mut stages).map(|(name, runs)| (name.to_owned(), Figure::of(runs))).collect(),
+        cycles: Figure::of(whole.runs, whole.disturbed),
+        stages: names.enumerate().map(|(place, name)| (name.to_owned(), part(place))).collect(),
     })
 }

@@ -11,7 +11,7 @@ const BASE: u64 = 256 << 20;
 /// Megabytes of DPDK's own memory: the mbufs, and the table that is measured for comparison.
 const OF_DPDK: u64 = 640;
 /// Connections of the table whose memory is looked at.
-const SAMPLE: u32 = 1 << 19;
+const SAMPLE: u32 = 1 << 20;
 
 /// What the measurement can use.
 pub(super) struct Memory {

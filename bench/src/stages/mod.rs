@@ -15,9 +15,11 @@ pub use flows::{Method, Popularity};
 pub use report::{Report, StageFigures};
 
 use crate::calibration;
+use crate::neighbours::Neighbours;
 use clap::Args;
 use rte_rs::Mempool;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What to measure.
 #[derive(Args, Clone, Debug)]
@@ -37,11 +39,11 @@ pub struct StagesArguments {
     /// Real servers of the service.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     reals: u16,
-    /// Runs of each, of which the median is shown.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    /// Runs of each, of which the median is shown; a fifth as many of what takes a second.
+    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
     /// Bursts of 32 packets a run.
-    #[arg(long, default_value_t = 40_000)]
+    #[arg(long, default_value_t = 4_000)]
     bursts: u32,
     /// Leave new connections and the look-up on a miss out.
     #[arg(long)]
@@ -49,9 +51,22 @@ pub struct StagesArguments {
     /// Also the inbound NAT path while `sluice capture` runs
     #[arg(long)]
     captures: bool,
+    /// Seconds, all in all, that are spent on waiting for the core to be left alone by other machines.
+    #[arg(long, default_value_t = 60)]
+    patience: u64,
     /// Where to write the figures as JSON; "-" for standard output in place of the table.
     #[arg(long)]
     json: Option<PathBuf>,
+}
+
+/// What all measurements share.
+struct Setting<'a> {
+    pool: &'a Mempool,
+    /// Of each.
+    runs: usize,
+    /// Of what takes a second each.
+    long_runs: usize,
+    neighbours: Neighbours,
 }
 
 /// Measures and reports.
@@ -60,30 +75,39 @@ pub struct StagesArguments {
 /// What could not be set up, in a sentence.
 pub fn run(arguments: &StagesArguments) -> Result<(), String> {
     let memory = memory::start()?;
+    // First of all: what was taken and given back does not count as taken when it is taken again.
+    let bytes_a_connection = memory::bytes_a_connection()?;
     let pool = rig::frame_pool()?;
     let all = !arguments.hits_only;
-    let hits = hits(arguments, &memory, &pool)?;
-    let (opens, expiry) = if all { opens::measure_all(&memory, &pool, arguments.runs)? } else { Default::default() };
+    let neighbours = Neighbours::new(Duration::from_secs(arguments.patience));
+    let mut setting = Setting {
+        pool: &pool,
+        runs: arguments.runs.into(),
+        long_runs: usize::from(arguments.runs).div_ceil(5),
+        neighbours,
+    };
+    let hits = hits(arguments, &memory, &mut setting)?;
+    let (opens, expiry) = if all { opens::measure_all(&memory, &mut setting)? } else { Default::default() };
     let report = Report {
         calibration_cycles: calibration::cycles_a_step(5),
         hugepages: memory.hugepages,
         hits,
         opens,
         expiry,
-        misses: if all { miss::measure_all(&pool, arguments.runs)? } else { Vec::new() },
-        reference: if all { reference::measure_all(&arguments.flows, arguments.runs) } else { Vec::new() },
-        captures: if arguments.captures {
-            captured::measure_all(&arguments.flows, &pool, arguments.runs)?
-        } else {
-            Vec::new()
-        },
-        bytes_a_connection: memory::bytes_a_connection()?,
+        misses: if all { miss::measure_all(&mut setting)? } else { Vec::new() },
+        reference: if all { reference::measure_all(&arguments.flows, &mut setting) } else { Vec::new() },
+        captures: if arguments.captures { captured::measure_all(&arguments.flows, &mut setting)? } else { Vec::new() },
+        bytes_a_connection,
     };
     report.print(arguments.json.as_deref())
 }
 
 /// The hit paths: method by method, from few flows to many. What there is no memory for is said and left out.
-fn hits(arguments: &StagesArguments, memory: &memory::Memory, pool: &Mempool) -> Result<Vec<StageFigures>, String> {
+fn hits(
+    arguments: &StagesArguments,
+    memory: &memory::Memory,
+    setting: &mut Setting<'_>,
+) -> Result<Vec<StageFigures>, String> {
     let mut figures = Vec::new();
     for &flows in &arguments.flows {
         if !memory.suffices_for(flows) {
@@ -99,7 +123,7 @@ fn hits(arguments: &StagesArguments, memory: &memory::Memory, pool: &Mempool) ->
                 reals: arguments.reals,
                 bursts: arguments.bursts,
             };
-            figures.push(measure::measure(&case, pool, arguments.runs)?);
+            figures.push(measure::measure(&case, setting)?);
         }
     }
     Ok(figures)

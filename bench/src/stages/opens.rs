@@ -1,10 +1,12 @@
 //! New connections: what it costs to open one, up to its first packet's way out.
 
+use super::Setting;
 use super::flows::{self, FRAME};
 use super::measure::Pattern;
 use super::memory::Memory;
 use super::report::{Figure, OpenFigures};
 use super::rig::{self, Recycler, Rig, WAN};
+use crate::neighbours::Runs;
 use dataplane::pipeline::{Origin, Pipeline};
 use rte_rs::cycles::tsc;
 use rte_rs::{Burst, Mempool};
@@ -63,8 +65,7 @@ impl Opening {
 /// All kinds of opening, and of expiry.
 pub(super) fn measure_all(
     memory: &Memory,
-    pool: &Mempool,
-    runs: u16,
+    setting: &mut Setting<'_>,
 ) -> Result<(Vec<OpenFigures>, Vec<OpenFigures>), String> {
     if !memory.suffices_for(MILLION) {
         eprintln!("skipped: new connections: {}", memory.lacking_for(MILLION));
@@ -72,32 +73,39 @@ pub(super) fn measure_all(
     }
     let datagram = Pattern::new(&flows::frame(0, false, None), false, false);
     let syn = Pattern::new(&flows::syn(0), true, false);
-    let mut found: [Vec<f64>; 7] = Default::default();
-    for _ in 0..runs {
-        let [filling, live, ended, longest] = fill_and_expire("udp", &datagram, pool)?;
-        let [syn_filling, syn_live, ..] = fill_and_expire("tcp", &syn, pool)?;
-        let round = [filling, live, syn_filling, syn_live, live_and_die(pool)?, ended, longest];
-        found.iter_mut().zip(round).for_each(|(runs, figure)| runs.push(figure));
-    }
-    let [filling, live, syn_filling, syn_live, lives, ends, longest] = &mut found;
-    let figures = |name, first_packet, runs: &mut [f64]| OpenFigures {
-        name,
-        connections: MILLION,
-        first_packet,
-        cycles: Figure::of(runs),
-    };
+    let (pool, runs) = (setting.pool, setting.long_runs);
+    let datagrams = setting.neighbours.runs(runs, || fill_and_expire("udp", &datagram, pool))?;
+    let syns = setting.neighbours.runs(runs, || fill_and_expire("tcp", &syn, pool))?;
+    let lives = setting.neighbours.runs(runs, || live_and_die(pool).map(|cycles| [cycles]))?;
     let opens = vec![
-        figures("new connection udp, filling the table", true, filling),
-        figures("new connection udp, so many live", true, live),
-        figures("new connection tcp (SYN), filling the table", true, syn_filling),
-        figures("new connection tcp (SYN), so many live", true, syn_live),
-        figures("tcp connection from SYN to FIN, four packets and expiry", false, lives),
+        figures("new connection udp, filling the table", true, &datagrams, |run| run.filling),
+        figures("new connection udp, so many live", true, &datagrams, |run| run.live),
+        figures("new connection tcp (SYN), filling the table", true, &syns, |run| run.filling),
+        figures("new connection tcp (SYN), so many live", true, &syns, |run| run.live),
+        figures("tcp connection from SYN to FIN, four packets and expiry", false, &lives, |[cycles]| *cycles),
     ];
     let expiry = vec![
-        figures("expiry of connections that are due at once, each", false, ends),
-        figures("longest round of the worker meanwhile", false, longest),
+        figures("expiry of connections that are due at once, each", false, &datagrams, |run| run.ended),
+        figures("longest round of the worker meanwhile", false, &datagrams, |run| run.longest),
     ];
     Ok((opens, expiry))
+}
+
+fn figures<T>(name: &'static str, first_packet: bool, runs: &Runs<T>, cycles: impl Fn(&T) -> f64) -> OpenFigures {
+    let cycles = Figure::of(runs.runs.iter().map(cycles), runs.disturbed);
+    OpenFigures { name, connections: MILLION, first_packet, cycles }
+}
+
+/// Cycles for each connection: what [`fill_and_expire`] takes.
+struct Filled {
+    /// While the table fills to a million.
+    filling: f64,
+    /// With a million in it.
+    live: f64,
+    /// Its end, when it is due.
+    ended: f64,
+    /// The longest round meanwhile, whole.
+    longest: f64,
 }
 
 /// Cycles for each of [`MILLION`] and [`MORE`] that expires, and of the longest round, as the worker has them.
@@ -113,15 +121,14 @@ fn expire(pipeline: &mut Pipeline) -> (f64, f64) {
     (total as f64 / f64::from(MILLION + MORE), longest as f64)
 }
 
-/// A million packets, each of a new flow, and some more; then all their connections expire. Cycles for each of the
-/// million, each of the others, each that expires, and of the longest round meanwhile.
-fn fill_and_expire(protocol: &str, pattern: &Pattern, pool: &Mempool) -> Result<[f64; 4], String> {
+/// A million packets, each of a new flow, and some more; then all their connections expire.
+fn fill_and_expire(protocol: &str, pattern: &Pattern, pool: &Mempool) -> Result<Filled, String> {
     let mut opening = Opening::new(protocol, pool)?;
     let filling = opening.fill(pattern, 0, MILLION)?;
     let live = opening.fill(pattern, MILLION, MORE)?;
     opening.rig.pipeline.set_time(AN_HOUR);
     let (ended, longest) = expire(&mut opening.rig.pipeline);
-    Ok([filling, live, ended, longest])
+    Ok(Filled { filling, live, ended, longest })
 }
 
 /// A million connections, one generation of 32 after the other; those closed expire after a while.

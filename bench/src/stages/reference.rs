@@ -1,5 +1,6 @@
 //! DPDK's own hash table with the keys of connections, for comparison: what finding a connection would cost there.
 
+use super::Setting;
 use super::flows::{self, Draw, Popularity, VIP, VIP_PORT};
 use super::report::{Figure, TableFigures};
 use dataplane::connection::{Endpoint, key};
@@ -8,13 +9,13 @@ use rte_rs::cycles::tsc;
 use rte_rs::hash::{self, BULK};
 use rte_rs::{HashKey, HashOptions, Hasher};
 
-const BURSTS: usize = 8_000;
+const BURSTS: usize = 2_000;
 
 /// Look-ups in bursts of 32 among so many keys, both of each NAT connection, in a table four fifths full. What DPDK has no
 /// memory for is said and left out.
-pub(super) fn measure_all(connections: &[u32], runs: u16) -> Vec<TableFigures> {
+pub(super) fn measure_all(connections: &[u32], setting: &mut Setting<'_>) -> Vec<TableFigures> {
     let sizes = connections.iter().filter(|count| **count <= 1_000_000);
-    let measured = sizes.map(|count| measure(*count, runs).inspect_err(|why| eprintln!("skipped: rte_hash: {why}")));
+    let measured = sizes.map(|count| measure(*count, setting).inspect_err(|why| eprintln!("skipped: rte_hash: {why}")));
     measured.filter_map(Result::ok).collect()
 }
 
@@ -25,7 +26,7 @@ fn key_of(flow: u32, outbound: bool) -> HashKey {
     if outbound { key::key(Protocol::Udp, service, client) } else { key::key(Protocol::Udp, client, service) }
 }
 
-fn measure(connections: u32, runs: u16) -> Result<TableFigures, String> {
+fn measure(connections: u32, setting: &mut Setting<'_>) -> Result<TableFigures, String> {
     let options = HashOptions { entries: (connections / 2 * 5).max(64), socket: -1 };
     let (mut writer, _reader) = hash::create("reference", &options).map_err(|error| error.to_string())?;
     for flow in 0..connections {
@@ -36,8 +37,7 @@ fn measure(connections: u32, runs: u16) -> Result<TableFigures, String> {
     }
     let (hasher, mut draw) = (Hasher::new(), Draw::new(connections, Popularity::Uniform));
     let (mut hashes, mut values) = ([0; BULK], [0; BULK]);
-    let mut cycles = Vec::new();
-    for _ in 0..runs {
+    let mut look_ups = || {
         let mut total = 0;
         for _ in 0..BURSTS {
             let keys: [HashKey; BULK] = std::array::from_fn(|_| key_of(draw.next(), false));
@@ -49,8 +49,9 @@ fn measure(connections: u32, runs: u16) -> Result<TableFigures, String> {
                 return Err("the reference table lost a key".to_owned());
             }
         }
-        cycles.push(total as f64 / (BURSTS * BULK) as f64);
-    }
+        Ok(total as f64 / (BURSTS * BULK) as f64)
+    };
+    let cycles = setting.neighbours.runs(setting.runs, &mut look_ups)?;
     let name = format!("rte_hash look-up, {connections} connections");
-    Ok(TableFigures { name, services: 0, cycles: Figure::of(&mut cycles) })
+    Ok(TableFigures { name, services: 0, cycles: Figure::of(cycles.runs, cycles.disturbed) })
 }

@@ -2,11 +2,12 @@
 
 use super::flows::{Method, Popularity};
 use serde::Serialize;
+use std::fmt;
 use std::fs;
 use std::path::Path;
 
 /// The median of several runs, and how far they lay apart.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Figure {
     /// In the middle.
     pub median: f64,
@@ -14,14 +15,33 @@ pub struct Figure {
     pub least: f64,
     /// The most.
     pub most: f64,
+    /// All, from the least to the most.
+    pub runs: Vec<f64>,
+    /// How many of them somebody else disturbed, see [`crate::neighbours`].
+    pub disturbed: usize,
 }
 
 impl Figure {
-    pub(super) fn of(runs: &mut [f64]) -> Self {
+    pub(super) fn of(runs: impl IntoIterator<Item = f64>, disturbed: usize) -> Self {
+        let mut runs: Vec<f64> = runs.into_iter().collect();
         runs.sort_by(f64::total_cmp);
         let at = |index: usize| runs.get(index).copied().unwrap_or_default();
-        Self { median: at(runs.len() / 2), least: at(0), most: at(runs.len().saturating_sub(1)) }
+        let (median, least, most) = (at(runs.len() / 2), at(0), at(runs.len().saturating_sub(1)));
+        Self { median, least, most, runs, disturbed }
     }
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { median, least, most, disturbed, .. } = self;
+        write!(f, "{median:.0} cycles ({least:.0}-{most:.0})")?;
+        f.write_str(&mark(*disturbed))
+    }
+}
+
+/// So many runs of a figure were disturbed.
+fn mark(disturbed: usize) -> String {
+    if disturbed > 0 { format!(", disturbed runs: {disturbed}") } else { String::new() }
 }
 
 /// A hit path: cycles a packet.
@@ -131,22 +151,19 @@ impl Report {
                 row.flows,
                 row.popularity.to_string(),
                 row.cycles.median,
-                format!("{:.1}-{:.1}", row.cycles.least, row.cycles.most),
+                format!("{:.1}-{:.1}{}", row.cycles.least, row.cycles.most, mark(row.cycles.disturbed)),
                 stages.collect::<Vec<_>>().join(", ")
             );
         }
         for row in self.opens.iter().chain(&self.expiry) {
-            let Figure { median, least, most } = row.cycles;
-            println!("{}, {} connections: {median:.0} cycles ({least:.0}-{most:.0})", row.name, row.connections);
+            println!("{}, {} connections: {}", row.name, row.connections, row.cycles);
         }
         for row in self.misses.iter().chain(&self.reference) {
-            let Figure { median, least, most } = row.cycles;
             let services = if row.services > 0 { format!(", {} services", row.services) } else { String::new() };
-            println!("{}{services}: {median:.0} cycles ({least:.0}-{most:.0})", row.name);
+            println!("{}{services}: {}", row.name, row.cycles);
         }
         for row in &self.captures {
-            let Figure { median, least, most } = row.cycles;
-            println!("capture, {}, {} flows: {median:.0} cycles ({least:.0}-{most:.0})", row.name, row.flows);
+            println!("capture, {}, {} flows: {}", row.name, row.flows, row.cycles);
         }
         println!("memory of a NAT connection, all tables counted: {:.0} bytes", self.bytes_a_connection);
     }

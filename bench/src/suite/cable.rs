@@ -8,6 +8,9 @@ use crate::report::Measurement;
 use lab::Result;
 use std::collections::BTreeMap;
 
+/// What all points together open, and some more.
+const CONNECTIONS: u64 = 2_500_000;
+
 /// Seconds of a run.
 const SECONDS: f64 = 0.7;
 
@@ -104,7 +107,7 @@ fn round_of_macswap(suite: &Suite, points: &Points, figures: &mut Figures) -> Re
 }
 
 fn round_of_director(suite: &Suite, points: &Points, figures: &mut Figures) -> Result<()> {
-    let mut joined = suite.join_director(2_000_000, &services(2))?;
+    let mut joined = suite.join_director(CONNECTIONS, &services(2))?;
     for (number, (name, point)) in points.iter().enumerate() {
         // Each point has connections of its own; those of a method's earlier points stay and are in nobody's way.
         let stream = Stream { first: number as u64 * 10_000_000, ..point.clone() };

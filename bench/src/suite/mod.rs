@@ -204,6 +204,7 @@ impl Suite {
             return Ok(());
         }
         eprintln!("bench: {}: {}", scenario.name, scenario.about);
+        self.report.scenarios.push(scenario.name.into());
         if let Hugepages::None { why } = Hugepages::obtain(scenario.memory, &self.folder)? {
             self.skip(scenario.name, format!("it takes {} MiB of hugepages: {why}", scenario.memory));
             return Ok(());
@@ -237,6 +238,8 @@ impl Suite {
 
     /// Ends the report.
     pub fn finish(mut self) -> Report {
+        let moment = self.report.machine.moment();
+        self.report.measurements.iter_mut().for_each(|found| found.measured.clone_from(&moment));
         self.report.calibration[1] = calibration::cycles_a_step(9);
         self.report
     }
@@ -311,6 +314,11 @@ fn must_be_right(what: &str, outcome: &Outcome, losses: bool) -> Result<()> {
         None => Ok(()),
         Some(said) => Err(LabError::Failed { command: what.into(), status: "wrong packets".into(), said }),
     }
+}
+
+/// What a reader should know of a figure some of whose runs were disturbed, see [`crate::neighbours`].
+fn disturbed_note(disturbed: usize, runs: usize) -> String {
+    format!("{disturbed} of {runs} runs while another machine used this core")
 }
 
 /// A number of flows as scenarios are named by: `1`, `64k`, `10M`.

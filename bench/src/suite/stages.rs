@@ -1,6 +1,6 @@
 //! The first level: `bench stages`, the worker's pipeline over frames in memory, and the goals for it.
 
-use super::{Extent, Suite, count_name};
+use super::{Extent, Suite, count_name, disturbed_note};
 use crate::report::Measurement;
 use lab::{LabError, Result};
 use serde_json::Value;
@@ -15,8 +15,8 @@ pub(super) fn run(suite: &mut Suite) -> Result<()> {
     let mut command = Command::new(lab::program("bench")?);
     command.arg("stages").arg("--json").arg(&file);
     match suite.extent {
-        Extent::Quick => command.args(["--flows", "1000,64000", "--hits-only", "--runs", "5", "--bursts", "20000"]),
-        Extent::Usual => command.args(["--flows", "1,1000,64000,1000000", "--bursts", "20000"]),
+        Extent::Quick => command.args(["--flows", "1000,64000", "--hits-only", "--runs", "15", "--patience", "15"]),
+        Extent::Usual => command.args(["--flows", "1,1000,64000,1000000"]),
         Extent::Full | Extent::Long => &mut command,
     };
     let output = lab::run(command, "", LIMIT)?;
@@ -47,6 +47,7 @@ fn measurements(stages: &Value) -> Vec<Measurement> {
                 measurement = measurement.detail(name, cycles);
             }
         }
+        measurement = measurement.note(disturbed(&row["cycles"]));
         found.push(match goal(method, flows) {
             Some(limit) => measurement.at_most(limit),
             None => measurement,
@@ -78,12 +79,19 @@ fn measurements(stages: &Value) -> Vec<Measurement> {
 fn named(row: &Value, unit: &str, count: &Value) -> Measurement {
     let name = row["name"].as_str().unwrap_or_default();
     let count = count.as_u64().map(|count| format!(", {}", count_name(count))).unwrap_or_default();
-    Measurement::new(format!("stages {name}{count}"), unit, runs(&row["cycles"]))
+    Measurement::new(format!("stages {name}{count}"), unit, runs(&row["cycles"])).note(disturbed(&row["cycles"]))
 }
 
-/// The least, the median and the most: the median of these is that of all runs.
+/// What a reader should know of a figure.
+fn disturbed(figure: &Value) -> String {
+    match figure["disturbed"].as_u64().unwrap_or(0) as usize {
+        0 => String::new(),
+        disturbed => disturbed_note(disturbed, runs(figure).len()),
+    }
+}
+
 fn runs(figure: &Value) -> Vec<f64> {
-    ["least", "median", "most"].iter().filter_map(|key| figure[*key].as_f64()).collect()
+    figure["runs"].as_array().into_iter().flatten().filter_map(Value::as_f64).collect()
 }
 
 /// Cycles a packet that are to be reached: direct routing 10 fewer than NAT, the others as NAT.
@@ -104,7 +112,7 @@ mod tests {
 
     #[test]
     fn figures_of_the_stages_become_measurements_with_goals() {
-        let figure = serde_json::json!({"least": 70.0, "median": 80.0, "most": 90.0});
+        let figure = serde_json::json!({"median": 80.0, "runs": [70.0, 80.0, 90.0], "disturbed": 2});
         let stages = serde_json::json!({
             "hits": [{"method": "nat-in", "flows": 64_000, "popularity": "uniform", "cycles": figure, "stages": [["parse", figure]]}],
             "opens": [
@@ -131,12 +139,13 @@ mod tests {
             ]
         );
         assert_eq!(found[0].details["parse"], 80.0);
+        assert_eq!(found[0].note, "2 of 3 runs while another machine used this core");
     }
 
     #[test]
     fn a_quick_run_is_compared_by_the_stages_that_it_has() {
         let report = |nat: f64, direct: f64, flows: &[u64]| {
-            let figure = |least: f64| serde_json::json!({"least": least, "median": least + 9.0, "most": least + 90.0});
+            let figure = |least: f64| serde_json::json!({"runs": [least, least + 9.0, least + 90.0]});
             let row = |method, cycles, flows| serde_json::json!({"method": method, "flows": flows, "popularity": "uniform", "cycles": figure(cycles)});
             let hits: Vec<_> =
                 flows.iter().flat_map(|flows| [row("nat-in", nat, flows), row("direct", direct, flows)]).collect();
