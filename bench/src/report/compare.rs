@@ -5,8 +5,8 @@ use super::table::number;
 use super::{Measurement, Report};
 use std::collections::BTreeMap;
 
-/// A figure that can be compared: cycles, by name.
-pub type Figures = BTreeMap<String, f64>;
+/// Figures that can be compared, by name: cycles, and whether somebody else used the core in all runs.
+pub type Figures = BTreeMap<String, (f64, bool)>;
 
 /// What became of one figure.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +15,8 @@ pub struct Change {
     pub name: String,
     /// Steps of the calibration loop that it took when it was recorded, and now.
     pub steps: [f64; 2],
+    /// Somebody else used the core in all runs of now: that it is slower says nothing.
+    pub disturbed: bool,
 }
 
 impl Change {
@@ -26,10 +28,11 @@ impl Change {
 
 /// Figures that both have, each in steps of its own run's calibration loop.
 pub fn changes(recorded: (&Figures, f64), now: (&Figures, f64)) -> Vec<Change> {
-    let both = recorded.0.iter().filter_map(|(name, then)| Some((name, *then, *now.0.get(name)?)));
-    both.map(|(name, then, at_present)| Change {
+    let both = recorded.0.iter().filter_map(|(name, then)| Some((name, then.0, *now.0.get(name)?)));
+    both.map(|(name, then, (at_present, disturbed))| Change {
         name: name.clone(),
         steps: [then / recorded.1.max(1e-9), at_present / now.1.max(1e-9)],
+        disturbed,
     })
     .collect()
 }
@@ -56,9 +59,12 @@ pub fn figures(report: &Report) -> (Figures, f64) {
     let comparable = |found: &&Measurement| {
         found.unit == "cycles/packet" && ["stages ", "capture nat"].iter().any(|start| found.name.starts_with(start))
     };
-    let figures =
-        report.measurements.iter().filter(comparable).map(|found| (found.name.clone(), found.spread().0)).collect();
-    (figures, report.calibration[0].min(report.calibration[1]))
+    let figures = report
+        .measurements
+        .iter()
+        .filter(comparable)
+        .map(|found| (found.name.clone(), (found.spread().0, found.disturbed)));
+    (figures.collect(), report.calibration[0].min(report.calibration[1]))
 }
 
 #[cfg(test)]
@@ -67,11 +73,13 @@ mod tests {
 
     #[test]
     fn a_slower_machine_changes_nothing_a_slower_program_does() {
-        let then = Figures::from([("nat-in".into(), 100.0), ("gone".into(), 5.0)]);
-        let now = Figures::from([("nat-in".into(), 200.0), ("new".into(), 7.0)]);
+        let then = Figures::from([("nat-in".into(), (100.0, true)), ("gone".into(), (5.0, false))]);
+        let mut now = Figures::from([("nat-in".into(), (200.0, false)), ("new".into(), (7.0, false))]);
         let same = changes((&then, 4.0), (&now, 8.0));
-        assert_eq!(same, [Change { name: "nat-in".into(), steps: [25.0, 25.0] }]);
+        assert_eq!(same, [Change { name: "nat-in".into(), steps: [25.0, 25.0], disturbed: false }]);
         assert_eq!(changes((&then, 4.0), (&now, 4.0))[0].factor(), 2.0);
+        now.insert("nat-in".into(), (200.0, true));
+        assert!(changes((&then, 4.0), (&now, 4.0))[0].disturbed, "as it is now, not as it was");
     }
 
     #[test]
@@ -87,7 +95,7 @@ mod tests {
             ],
             ..Report::default()
         };
-        let expected = ["capture nat-in 64k", "stages nat-in 64k"].map(|name| (name.to_owned(), 120.5));
+        let expected = ["capture nat-in 64k", "stages nat-in 64k"].map(|name| (name.to_owned(), (120.5, false)));
         assert_eq!(figures(&report), (Figures::from(expected), 6.9));
     }
 }

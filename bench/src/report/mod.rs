@@ -53,6 +53,9 @@ pub struct Measurement {
     /// When, and at which commit.
     #[serde(default)]
     pub measured: String,
+    /// Somebody else used the core in all its runs, see [`crate::neighbours`].
+    #[serde(default)]
+    pub disturbed: bool,
 }
 
 /// What was to be reached.
@@ -117,6 +120,16 @@ impl Measurement {
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Self {
         self.note = note.into();
+        self
+    }
+
+    /// Somebody else used the core in so many of its runs, of so many.
+    #[must_use]
+    pub fn disturbed(mut self, disturbed: usize, runs: usize) -> Self {
+        if disturbed > 0 {
+            self.note = format!("{disturbed} of {runs} runs while another machine used this core");
+        }
+        self.disturbed = disturbed > 0 && disturbed >= runs;
         self
     }
 

@@ -1,7 +1,7 @@
 //! Without a generator: net_pcap gives the frames of a file again and again, from memory. So the figure is what the
 //! director and the driver need, and nobody else sets the pace.
 
-use super::{Extent, Suite, count_name, disturbed_note};
+use super::{Extent, Suite, count_name};
 use crate::generator::flows;
 use crate::neighbours::{Neighbours, Runs};
 use crate::network::{VIP, network, services};
@@ -75,11 +75,7 @@ impl Figures {
 
     fn measurement(self, name: String) -> Measurement {
         let runs = self.cycles.len() * WINDOWS;
-        let measurement = Measurement::new(name, "cycles/packet", self.cycles);
-        match self.disturbed {
-            0 => measurement,
-            disturbed => measurement.note(disturbed_note(disturbed, runs)),
-        }
+        Measurement::new(name, "cycles/packet", self.cycles).disturbed(self.disturbed, runs)
     }
 }
 

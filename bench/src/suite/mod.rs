@@ -316,11 +316,6 @@ fn must_be_right(what: &str, outcome: &Outcome, losses: bool) -> Result<()> {
     }
 }
 
-/// What a reader should know of a figure some of whose runs were disturbed, see [`crate::neighbours`].
-fn disturbed_note(disturbed: usize, runs: usize) -> String {
-    format!("{disturbed} of {runs} runs while another machine used this core")
-}
-
 /// A number of flows as scenarios are named by: `1`, `64k`, `10M`.
 fn count_name(count: u64) -> String {
     match count {

@@ -1,6 +1,6 @@
 //! The first level: `bench stages`, the worker's pipeline over frames in memory, and the goals for it.
 
-use super::{Extent, Suite, count_name, disturbed_note};
+use super::{Extent, Suite, count_name};
 use crate::report::Measurement;
 use lab::{LabError, Result};
 use serde_json::Value;
@@ -41,13 +41,12 @@ fn measurements(stages: &Value) -> Vec<Measurement> {
         let (method, flows) = (row["method"].as_str().unwrap_or_default(), row["flows"].as_u64().unwrap_or(0));
         let popularity = if row["popularity"] == "zipf" { " zipf" } else { "" };
         let name = format!("stages {method}{popularity} {}", count_name(flows));
-        let mut measurement = Measurement::new(name, "cycles/packet", runs(&row["cycles"]));
+        let mut measurement = measurement(name, "cycles/packet", &row["cycles"]);
         for stage in row["stages"].as_array().into_iter().flatten() {
             if let (Some(name), Some(cycles)) = (stage[0].as_str(), stage[1]["median"].as_f64()) {
                 measurement = measurement.detail(name, cycles);
             }
         }
-        measurement = measurement.note(disturbed(&row["cycles"]));
         found.push(match goal(method, flows) {
             Some(limit) => measurement.at_most(limit),
             None => measurement,
@@ -79,15 +78,14 @@ fn measurements(stages: &Value) -> Vec<Measurement> {
 fn named(row: &Value, unit: &str, count: &Value) -> Measurement {
     let name = row["name"].as_str().unwrap_or_default();
     let count = count.as_u64().map(|count| format!(", {}", count_name(count))).unwrap_or_default();
-    Measurement::new(format!("stages {name}{count}"), unit, runs(&row["cycles"])).note(disturbed(&row["cycles"]))
+    measurement(format!("stages {name}{count}"), unit, &row["cycles"])
 }
 
-/// What a reader should know of a figure.
-fn disturbed(figure: &Value) -> String {
-    match figure["disturbed"].as_u64().unwrap_or(0) as usize {
-        0 => String::new(),
-        disturbed => disturbed_note(disturbed, runs(figure).len()),
-    }
+/// All runs of a figure.
+fn measurement(name: String, unit: &str, figure: &Value) -> Measurement {
+    let runs = runs(figure);
+    let (count, disturbed) = (runs.len(), figure["disturbed"].as_u64().unwrap_or(0));
+    Measurement::new(name, unit, runs).disturbed(disturbed as usize, count)
 }
 
 fn runs(figure: &Value) -> Vec<f64> {
