@@ -3,7 +3,7 @@
 
 use bench::generator::plan::{Kind, Method, Popularity, Rate, Run, Side, Size, Stream, Until, Verify};
 use bench::network::{network, services};
-use bench::rig::{Cores, Director, GeneratorProcess, Memory, Ports, memif_clients};
+use bench::rig::{Cable, Cores, Director, GeneratorProcess, Memory, Ports, memif_clients};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 struct Rig {
@@ -19,7 +19,7 @@ fn rig(services: &str) -> Rig {
     let mut generator = GeneratorProcess::start(folder.path(), Memory::Ordinary(256), cores, 2).unwrap();
     let ports = Ports {
         mbufs: Some(16_383),
-        ..Ports::one_worker(memif_clients(folder.path(), false), &network, 20_000, cores)
+        ..Ports::one_worker(memif_clients(folder.path(), Cable::Copying), &network, 20_000, cores)
     };
     let director = Director::start(folder.path(), &ports, Memory::Ordinary(256), services).unwrap();
     generator.wait_for_link().unwrap();

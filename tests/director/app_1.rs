@@ -64,15 +64,16 @@ impl Site {
     /// waiting for data conn") where the server's 226 on the control connection comes before the end of the data
     /// connection's handshake. The two connections are of two workers, and TCP promises no order between connections: on
     /// a loaded machine, where the data connection's worker waits a millisecond for its core, frames were captured that
-    /// left the server as ACK, 150, data, 226 and reached the client as 150, 226, ACK, data. So curl has three tries.
+    /// left the server as ACK, 150, data, 226 and reached the client as 150, 226, ACK, data. So curl has five tries, and of several
+    /// transfers the first that fails ends them all: its exit code would be the last one's.
     fn curl(&self, options: &[&str], file: &str) -> Result<String> {
         let url = format!("ftp://{NAT_VIP}/{file}");
-        let always = ["--silent", "--show-error", "--max-time", "20"];
+        let always = ["--silent", "--show-error", "--fail-early", "--max-time", "20"];
         let once = || self.lab.client().run("curl", always.iter().chain(options).copied().chain([url.as_str()]));
         let is_overtaken =
             |error: &LabError| matches!(error, LabError::Failed { status, .. } if status == "exit code 8");
-        let again = |ran: Result<_>| ran.or_else(|error| if is_overtaken(&error) { once() } else { Err(error) });
-        Ok(again(again(once()))?.stdout)
+        let again = |ran: Result<_>, _| ran.or_else(|error| if is_overtaken(&error) { once() } else { Err(error) });
+        Ok((1..5).fold(once(), again)?.stdout)
     }
 
     fn lftp(&self, commands: &str) -> Result<String> {

@@ -1,6 +1,6 @@
 //! A generator and what it measures, joined by two memif cables.
 
-use super::{Cores, Director, GeneratorProcess, Memory, Ports, Testpmd, memif_clients};
+use super::{Cable, Cores, Director, GeneratorProcess, Memory, Ports, Testpmd, memif_clients};
 use crate::generator::outcome::Outcome;
 use crate::generator::plan::{Network, Run};
 use crate::generator::search::{Found, Search};
@@ -37,6 +37,8 @@ pub struct Place<'a> {
     pub measured: Memory,
     /// Their cores.
     pub cores: Cores,
+    /// What joins them.
+    pub cable: Cable,
 }
 
 /// How often both ends are started until they have a link: net_memif never tries again.
@@ -49,7 +51,9 @@ impl Joined<Director> {
     /// One of them does not start.
     pub fn director(place: Place<'_>, network: &Network, connections: u64, services: &str) -> Result<Self> {
         let reals = network.reals.len() as u8;
-        let ports = Ports::one_worker(memif_clients(place.folder, true), network, connections, place.cores);
+        let devices = memif_clients(place.folder, place.cable);
+        let ports =
+            Ports { mbufs: place.cable.mbufs(), ..Ports::one_worker(devices, network, connections, place.cores) };
         Self::start(place, reals, || Director::start(place.folder, &ports, place.measured, services))
     }
 }
@@ -60,7 +64,7 @@ impl Joined<Testpmd> {
     /// # Errors
     /// One of them does not start.
     pub fn macswap(place: Place<'_>) -> Result<Self> {
-        let devices = memif_clients(place.folder, true);
+        let devices = memif_clients(place.folder, place.cable);
         let mut joined = Self::start(place, 2, || {
             let mut testpmd = Testpmd::start(place.folder, &devices, place.measured, place.cores, TESTPMD_MBUFS)?;
             testpmd.wait_until_its_ports_are_started()?;

@@ -31,10 +31,32 @@ pub fn memif_servers(folder: &Path) -> [String; 2] {
     [0, 1].map(|id| memif(folder, id, "role=server"))
 }
 
-/// The other ends of these cables. With `zero_copy`, which needs hugepages, their owner neither copies nor is copied
-/// for: the generator does all copying.
-pub fn memif_clients(folder: &Path, zero_copy: bool) -> [String; 2] {
-    let role = if zero_copy { "role=client,zero-copy=yes" } else { "role=client" };
+/// What the owner of the other ends of the cables does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cable {
+    /// It copies, as the generator does.
+    Copying,
+    /// It neither copies nor is copied for: the generator does all copying. Needs hugepages.
+    ZeroCopy,
+    /// The same with rings of 8,192 packets instead of 1,024: at moderate rates they hold what comes while the machine does
+    /// something else on its core.
+    LongRings,
+}
+
+impl Cable {
+    /// Mbufs for both rings of two such cables, and as many again in hand; `None`: what is usual is enough.
+    pub(crate) fn mbufs(self) -> Option<u32> {
+        (self == Self::LongRings).then_some((1 << 16) - 1)
+    }
+}
+
+/// The other ends of these cables.
+pub fn memif_clients(folder: &Path, cable: Cable) -> [String; 2] {
+    let role = match cable {
+        Cable::Copying => "role=client",
+        Cable::ZeroCopy => "role=client,zero-copy=yes",
+        Cable::LongRings => "role=client,zero-copy=yes,rsize=13",
+    };
     [0, 1].map(|id| memif(folder, id, role))
 }
 

@@ -15,7 +15,7 @@ use crate::generator::plan::{Kind, Method, Popularity, Rate, Run, Side, Size, St
 use crate::network::{network, vip};
 use crate::report::machine::Machine;
 use crate::report::{Measurement, Report, Skipped};
-use crate::rig::{Cores, Director, Joined, Memory, Place, Testpmd};
+use crate::rig::{Cable, Cores, Director, Joined, Memory, Place, Testpmd};
 use lab::{Hugepages, LabError, Result};
 use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
@@ -149,10 +149,18 @@ pub const SCENARIOS: &[Scenario] = &[
         run: churn::ten_million,
     },
     Scenario {
+        name: "thirty-million",
+        about: "nat-in with thirty million flows over memif",
+        from: Extent::Long,
+        memory: 1500,
+        side_by_side: true,
+        run: churn::thirty_million,
+    },
+    Scenario {
         name: "churn",
         about: "ten million connections held and renewed for ten minutes",
         from: Extent::Long,
-        memory: 1500,
+        memory: 1700,
         side_by_side: true,
         run: churn::churn,
     },
@@ -259,12 +267,18 @@ impl Suite {
 
     fn place(&self) -> Place<'_> {
         let generator = Memory::Huge(Self::GENERATOR);
-        Place { folder: &self.folder, generator, measured: self.memory(), cores: self.cores }
+        Place { folder: &self.folder, generator, measured: self.memory(), cores: self.cores, cable: Cable::ZeroCopy }
     }
 
     /// A generator and a director with room for so many connections and these services, over two reals.
     fn join_director(&self, connections: u64, services: &str) -> Result<Joined<Director>> {
         Joined::director(self.place(), &network(2), connections, services)
+    }
+
+    /// The same, on cables whose rings hold what comes while the machine does something else on a core.
+    fn join_director_patiently(&self, connections: u64, services: &str) -> Result<Joined<Director>> {
+        let place = Place { cable: Cable::LongRings, ..self.place() };
+        Joined::director(place, &network(2), connections, services)
     }
 
     /// A generator and macswap.
