@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# What checks cost sluiced: the share of one core that it needs for so many checked reals, measured over 20 s in a network
-# namespace of its own, with one nginx behind all addresses. Needs root, nginx-light and a release build of sluiced.
+# What checks cost sluiced: the share of one core that it needs for so many checked reals, measured over 20 s. One nginx has
+# all addresses, as another machine has: in a network namespace of its own, on another core, which also does what the kernel
+# does there for a packet (over the loopback, that counts as sluiced's). With two cores or more: sluiced, and what the kernel
+# does for it, is on the first, nginx on the second. Needs root, nginx-light and a release build of sluiced.
 # Usage: control/measure-checks.sh [TYPE] [REALS] [INTERVAL]      (default: tcp 5000 2s)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,19 +11,31 @@ type=${1:-tcp} reals=${2:-5000} interval=${3:-2s}
 sluiced=${SLUICED:-${CARGO_TARGET_DIR:-target}/release/sluiced}
 [ -x "$sluiced" ] || { echo "no $sluiced: cargo build --release -p control" >&2; exit 1; }
 folder=$(mktemp -d)
-space=sluice-checks-$$
+space=sluice-checks-$$ reals_space=sluice-reals-$$
 pids=()
 clean() {
     for pid in "${pids[@]}"; do kill "$pid" 2> /dev/null || true; done
     wait 2> /dev/null || true
     ip netns del "$space" 2> /dev/null || true
+    ip netns del "$reals_space" 2> /dev/null || true
     rm -rf "$folder"
 }
 trap clean EXIT
 
 ip netns add "$space"
+ip netns add "$reals_space"
 ip -n "$space" link set lo up
-ip -n "$space" route add local 10.99.0.0/16 dev lo
+ip -n "$reals_space" link set lo up
+ip link add check netns "$space" type veth peer name check netns "$reals_space"
+ip -n "$space" address add 10.98.0.1/24 dev check
+ip -n "$reals_space" address add 10.98.0.2/24 dev check
+for end in "$space" "$reals_space"; do ip -n "$end" link set check up; done
+ip -n "$space" route add 10.99.0.0/16 via 10.98.0.2
+ip -n "$reals_space" route add local 10.99.0.0/16 dev lo
+# Each end's packets are received on that end's core (a mask: 1 is the first core, 2 the second).
+[ "$(nproc)" -ge 2 ] || { echo "one core only: nginx's work can't be told from sluiced's" >&2; exit 1; }
+ip netns exec "$space" sh -c 'echo 1 > /sys/class/net/check/queues/rx-0/rps_cpus'
+ip netns exec "$reals_space" sh -c 'echo 2 > /sys/class/net/check/queues/rx-0/rps_cpus'
 cat > "$folder/nginx.conf" << END
 daemon off; master_process off; worker_processes 1; pid $folder/nginx.pid; error_log stderr crit;
 worker_rlimit_nofile 20000;
@@ -30,7 +44,7 @@ http { access_log off; client_body_temp_path $folder/b; proxy_temp_path $folder/
        uwsgi_temp_path $folder/u; scgi_temp_path $folder/s;
        server { listen 80 backlog=4096; location / { return 200 "ok\n"; } } }
 END
-ip netns exec "$space" nginx -e stderr -p "$folder" -c nginx.conf &
+taskset -c 1 ip netns exec "$reals_space" nginx -e stderr -p "$folder" -c nginx.conf &
 pids+=($!)
 cat > "$folder/sluice.toml" << END
 [dataplane]
@@ -52,7 +66,7 @@ END
         done
     done
 } > "$folder/services.toml"
-ip netns exec "$space" "$sluiced" --config "$folder/sluice.toml" --services "$folder/services.toml" 2> "$folder/log" &
+taskset -c 0 ip netns exec "$space" "$sluiced" --config "$folder/sluice.toml" --services "$folder/services.toml" 2> "$folder/log" &
 pid=$!
 pids+=("$pid")
 sleep 6

@@ -139,8 +139,11 @@ impl Daemon {
         *self.standing.borrow() == Standing::Settled
     }
 
-    /// Notes how sluiced stands with the dataplane.
+    /// Notes how sluiced stands with the dataplane. Where it is looked for in vain, that is the same again and again.
     pub fn set_standing(&self, standing: Standing) {
+        if *self.standing.borrow() == standing {
+            return;
+        }
         if standing == Standing::Absent {
             self.publish_needs();
         }

@@ -10,6 +10,10 @@ impl Daemon {
     /// The dataplane refuses, or does not answer.
     pub(in crate::daemon) async fn refresh(&self) -> Result<(), Failure> {
         if !self.is_connected() {
+            if self.gone_for().is_some() {
+                // What is announced follows from health whether packets flow or not.
+                self.publish_needs();
+            }
             return Ok(());
         }
         let turn = self.changing.lock().await;
