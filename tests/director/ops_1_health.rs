@@ -1,5 +1,7 @@
 //! OPS-1: checks take a real out that fails, and back in; the sorry server serves when none is left.
 
+use std::time::Duration;
+
 use lab::{Lab, NAT_VIP, REALS, Result, TUNNEL_VIP, wait_until};
 use serde_json::Value;
 
@@ -85,4 +87,27 @@ fn a_real_that_hangs_is_taken_out_and_back_and_the_sorry_server_serves_alone() -
         assert!(events.contains(words), "{words} is not in\n{events}");
     }
     Ok(())
+}
+
+#[test]
+fn a_restart_of_the_dataplane_takes_no_real_out() -> Result<()> {
+    let mut lab = with_services(&services())?;
+    let reals = [("web", 1), ("web", 2), ("pass", 1), ("pass", 2)];
+    for (service, real) in reals {
+        wait_for_state(&lab, service, real, "up")?;
+    }
+    lab.dataplane().expect("it runs").kill()?;
+    wait_until("control to notice", LIMIT, || Ok(ask(&lab, "status")?["dataplane"].is_null().then_some(())))?;
+    // Many checks of each real come to nothing meanwhile: the kernel's interfaces are gone.
+    std::thread::sleep(Duration::from_secs(2));
+    lab.start_dataplane()?;
+    lab.client().wait_for_answer(&url(NAT_VIP), LIMIT)?;
+    let answers = lab.client().get(&url(NAT_VIP), 30)?;
+    assert_eq!(shares(&answers), [("real1", 15), ("real2", 15)].into());
+    let events = lab.sluice_ok(["events"])?;
+    assert!(!events.contains("down "), "{events}");
+    // What fails afterwards counts.
+    signal(&lab, 1, "STOP")?;
+    wait_for_state(&lab, "web", 1, "down")?;
+    signal(&lab, 1, "CONT")
 }

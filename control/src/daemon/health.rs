@@ -226,6 +226,8 @@ pub(super) async fn run(daemon: Rc<Daemon>) {
         if !results.is_empty() {
             results.recv_many(&mut batch, RESULTS).await;
         }
+        let now = std::time::Instant::now();
+        batch.retain(|report| !(report.found.is_ill() && daemon.outage.explains(now - report.took, now)));
         let looks = asked || due.is_some_and(|at| at <= Instant::now());
         keeper.take(&mut batch, looks, &daemon.running());
         if keeper.save() || looks {

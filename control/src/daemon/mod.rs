@@ -22,6 +22,7 @@ pub mod mirror;
 pub mod netlink;
 mod observe;
 mod options;
+pub mod outage;
 pub mod program;
 pub mod rates;
 mod refusal;

@@ -7,6 +7,7 @@ use super::differences::differences;
 use super::health::Keeper;
 use super::history::Recorder;
 use super::kernel;
+use super::outage::Outage;
 use super::rates::Meters;
 use super::refusal;
 use super::saved::{Saved, Version};
@@ -55,6 +56,8 @@ pub struct Daemon {
     standing: watch::Sender<Standing>,
     /// Since when there has been no dataplane.
     gone_since: Cell<Option<Instant>>,
+    /// Whether checks can have reached the reals.
+    pub(super) outage: Outage,
 }
 
 /// How sluiced stands with the dataplane. Decides what becomes of a change.
@@ -118,6 +121,7 @@ impl Daemon {
             refusal: RefCell::new(None),
             standing: watch::Sender::new(Standing::Unsettled),
             gone_since: Cell::new(None),
+            outage: Outage::default(),
         }
     }
 
@@ -149,6 +153,9 @@ impl Daemon {
         }
         let is_gone = standing == Standing::Absent;
         self.gone_since.set(is_gone.then(|| self.gone_since.get().unwrap_or_else(Instant::now)));
+        if standing == Standing::Settled {
+            self.outage.end(Instant::now());
+        }
         self.standing.send_replace(standing);
         self.health.wake();
     }

@@ -7,7 +7,7 @@ use link::AttachError;
 use link::message::Table;
 use link::model::NextHopTable;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 /// Between two attempts to attach.
@@ -26,7 +26,10 @@ pub(super) async fn run(daemon: Rc<Daemon>) {
                 log::info!("attached to the dataplane at {}", daemon.machine.control.link.display());
                 tokio::select! {
                     over = daemon.session.pump() => match over {
-                        Over::DataplaneEnded => log::warn!("the dataplane ended; waiting for the next one"),
+                        Over::DataplaneEnded => {
+                            log::warn!("the dataplane ended; waiting for the next one");
+                            daemon.outage.begin(Instant::now());
+                        }
                         Over::LetGo => log::warn!("the dataplane left a change unanswered; attaching to it again"),
                     },
                     () = drive(&daemon, hello) => {}

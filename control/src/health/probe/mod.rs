@@ -35,6 +35,13 @@ pub enum Found {
     Ill(String),
 }
 
+impl Found {
+    /// Whether it is not well.
+    pub fn is_ill(&self) -> bool {
+        matches!(self, Self::Ill(_))
+    }
+}
+
 /// How far a check has come: what is said when its time is over.
 pub(super) struct Stage(Cell<&'static str>);
 
