@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # What checks cost sluiced: the share of one core that it needs for so many checked reals, measured over 20 s. One nginx has
 # all addresses, as another machine has: in a network namespace of its own, on another core, which also does what the kernel
-# does there for a packet (over the loopback, that counts as sluiced's). With two cores or more: sluiced, and what the kernel
-# does for it, is on the first, nginx on the second. Needs root, nginx-light and a release build of sluiced.
+# does there for a packet (over the loopback, that counts as sluiced's): sluiced, and what the kernel does for it, is on the
+# first core, nginx on the second. Needs root, two cores, nginx-light and a release build of sluiced.
 # Usage: control/measure-checks.sh [TYPE] [REALS] [INTERVAL]      (default: tcp 5000 2s)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,6 +10,7 @@ cd "$(dirname "$0")/.."
 type=${1:-tcp} reals=${2:-5000} interval=${3:-2s}
 sluiced=${SLUICED:-${CARGO_TARGET_DIR:-target}/release/sluiced}
 [ -x "$sluiced" ] || { echo "no $sluiced: cargo build --release -p control" >&2; exit 1; }
+[ "$(nproc)" -ge 2 ] || { echo "one core only: nginx's work can't be told from sluiced's" >&2; exit 1; }
 folder=$(mktemp -d)
 space=sluice-checks-$$ reals_space=sluice-reals-$$
 pids=()
@@ -33,7 +34,6 @@ for end in "$space" "$reals_space"; do ip -n "$end" link set check up; done
 ip -n "$space" route add 10.99.0.0/16 via 10.98.0.2
 ip -n "$reals_space" route add local 10.99.0.0/16 dev lo
 # Each end's packets are received on that end's core (a mask: 1 is the first core, 2 the second).
-[ "$(nproc)" -ge 2 ] || { echo "one core only: nginx's work can't be told from sluiced's" >&2; exit 1; }
 ip netns exec "$space" sh -c 'echo 1 > /sys/class/net/check/queues/rx-0/rps_cpus'
 ip netns exec "$reals_space" sh -c 'echo 2 > /sys/class/net/check/queues/rx-0/rps_cpus'
 cat > "$folder/nginx.conf" << END

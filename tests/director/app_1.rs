@@ -64,8 +64,8 @@ impl Site {
     /// waiting for data conn") where the server's 226 on the control connection comes before the end of the data
     /// connection's handshake. The two connections are of two workers, and TCP promises no order between connections: on
     /// a loaded machine, where the data connection's worker waits a millisecond for its core, frames were captured that
-    /// left the server as ACK, 150, data, 226 and reached the client as 150, 226, ACK, data. So curl has five tries, and of several
-    /// transfers the first that fails ends them all: its exit code would be the last one's.
+    /// left the server as ACK, 150, data, 226 and reached the client as 150, 226, ACK, data. So curl has five tries, and
+    /// of several transfers the first that fails ends them all: its exit code would be the last one's.
     fn curl(&self, options: &[&str], file: &str) -> Result<String> {
         let url = format!("ftp://{NAT_VIP}/{file}");
         let always = ["--silent", "--show-error", "--fail-early", "--max-time", "20"];
