@@ -52,7 +52,7 @@ pub struct Book {
     inside: HashMap<ServiceKey, HashSet<RealKey>>,
     entered: HashMap<RealKey, Instant>,
     /// What checks speak to that go the way of clients.
-    addresses: CheckAddresses,
+    pub(super) addresses: CheckAddresses,
     /// Something has changed that is kept over a restart.
     pub(super) unsaved: bool,
 }

@@ -4,7 +4,7 @@ use super::book::{Book, Now};
 use super::judge::Verdict;
 use super::kept::DrainState;
 use super::pool;
-use super::target::RealKey;
+use super::target::{CheckAddresses, RealKey};
 use crate::protocol::{HealthState, RealHealth, ServiceHealth};
 use config::{NamedService, Services};
 
@@ -71,6 +71,13 @@ impl Book {
         if more > 0 {
             warnings.truncate(SHOWN);
             warnings.push(format!("{more} further services are not well; `sluice events` shows what happened."));
+        }
+        let without = self.addresses.without();
+        if without > 0 {
+            warnings.push(format!(
+                "{without} reals with via = \"vip\" are checked at their own addresses: at most {} can be checked by way of the VIP.",
+                CheckAddresses::MOST
+            ));
         }
         warnings
     }

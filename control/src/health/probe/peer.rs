@@ -42,9 +42,11 @@ impl Peer {
         Ok(Self { name, address: SocketAddrV4::new(way.address, name.port()), exit: Some(exit) })
     }
 
-    /// A TCP connection to it.
+    /// A TCP connection to it. The handshake's last acknowledgment is left to the next segment, a request or a reset: it
+    /// would be a packet of its own, and would wake the real's server once more.
     pub(super) async fn connect(&self) -> io::Result<TcpStream> {
         let socket = TcpSocket::new_v4()?;
+        let _ = SockRef::from(&socket).set_tcp_quickack(false);
         if let Some(exit) = &self.exit {
             exit.bind(&socket)?;
             socket.bind(exit.any_port())?;
