@@ -52,7 +52,9 @@ pub struct Book {
     inside: HashMap<ServiceKey, HashSet<RealKey>>,
     entered: HashMap<RealKey, Instant>,
     /// What checks speak to that go the way of clients.
-    pub(super) addresses: CheckAddresses,
+    addresses: CheckAddresses,
+    /// Reals of the running services that want such an address, and for which none was left.
+    pub(super) without_address: usize,
     /// Something has changed that is kept over a restart.
     pub(super) unsaved: bool,
 }
@@ -154,7 +156,7 @@ impl Book {
         let before = self.settled.replace(services.clone()).unwrap_or_default();
         self.fill(services, &before, now);
         self.addresses.retain(services);
-        self.addresses.assign(services);
+        self.without_address = self.addresses.assign(services);
         self.targets = target::of(services, &self.addresses);
         self.reals.retain(|key, _| self.targets.contains_key(key));
         let live: HashSet<RealKey> = reals_of(services).collect();

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::health::drain::Step;
-use link::model::SchedulerKind;
-use std::net::SocketAddrV4;
+use link::model::{RealServer, SchedulerKind};
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 const WEB: &str = r#"
 [[service]]
@@ -292,4 +292,26 @@ fn a_drain_ends_when_nothing_is_left_or_is_closed_at_its_deadline() {
     let address: SocketAddrV4 = REALS[1].parse().expect("an address");
     assert!(bench.book.enable(&RealKey { real: address, ..second }));
     assert_eq!(phases(&bench), [(0, Phase::Draining), (3, Phase::Serving)]);
+}
+
+#[test]
+fn an_operator_is_told_how_many_reals_have_no_check_address() {
+    let vip = WEB.replace("rise = 1", "via = \"vip\"").replace("scheduler = \"lc\"", "method = \"direct\"");
+    let mut services = services(&vip);
+    let reals = &mut services.services[0].service.reals;
+    let many = (0..CheckAddresses::MOST + 3).map(|number| {
+        let ip = Ipv4Addr::from_bits(u32::from(Ipv4Addr::new(10, 0, 0, 1)) + number);
+        RealServer { address: SocketAddrV4::new(ip, 80), ..reals[0] }
+    });
+    *reals = many.collect();
+    let mut bench = Bench::new(services.clone());
+    let told = |bench: &Bench| bench.book.warnings(&bench.services, bench.now).pop().unwrap_or_default();
+    assert!(
+        told(&bench).starts_with("3 reals with via = \"vip\" are checked at their own addresses"),
+        "{}",
+        told(&bench)
+    );
+    services.services[0].service.reals.truncate(2);
+    bench.change(services);
+    assert!(!told(&bench).contains("own addresses"), "{}", told(&bench));
 }

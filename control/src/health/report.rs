@@ -72,10 +72,10 @@ impl Book {
             warnings.truncate(SHOWN);
             warnings.push(format!("{more} further services are not well; `sluice events` shows what happened."));
         }
-        let without = self.addresses.without();
-        if without > 0 {
+        if self.without_address > 0 {
             warnings.push(format!(
-                "{without} reals with via = \"vip\" are checked at their own addresses: at most {} can be checked by way of the VIP.",
+                "{} reals with via = \"vip\" are checked at their own addresses: at most {} can be checked by way of the VIP.",
+                self.without_address,
                 CheckAddresses::MOST
             ));
         }

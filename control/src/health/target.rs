@@ -45,14 +45,13 @@ pub struct CheckAddresses {
     numbers: HashMap<RealKey, u32>,
     taken: HashSet<u32>,
     last: u32,
-    without: usize,
 }
 
 impl Default for CheckAddresses {
     /// None is given. The first will be anywhere in the network: a dataplane that still has those of an earlier sluiced
     /// knows nothing of it, rather than another real by it.
     fn default() -> Self {
-        Self { numbers: HashMap::new(), taken: HashSet::new(), last: fastrand::u32(..Self::MOST), without: 0 }
+        Self { numbers: HashMap::new(), taken: HashSet::new(), last: fastrand::u32(..Self::MOST) }
     }
 }
 
@@ -62,15 +61,15 @@ impl CheckAddresses {
     pub const MOST: u32 = (1 << 17) - 2;
 
     /// Gives an address to each real of these services that is checked so, and has none. Beyond the last one reals are
-    /// checked at their own addresses.
-    pub fn assign(&mut self, services: &Services) {
-        self.without = 0;
+    /// checked at their own addresses: so many.
+    pub fn assign(&mut self, services: &Services) -> usize {
+        let mut without = 0;
         for key in wanted(services) {
             if self.numbers.contains_key(&key) {
                 continue;
             }
             if self.taken.len() >= Self::MOST as usize {
-                self.without += 1;
+                without += 1;
                 continue;
             }
             // The next one that is free, so that one that was given back rests.
@@ -82,11 +81,7 @@ impl CheckAddresses {
             };
             self.numbers.insert(key, number);
         }
-    }
-
-    /// Reals that want one, for which none was left.
-    pub fn without(&self) -> usize {
-        self.without
+        without
     }
 
     /// Takes back those of reals that are not in these services.
@@ -201,15 +196,13 @@ mod tests {
     }
 
     #[test]
-    fn reals_beyond_the_last_address_are_counted_until_one_is_free() {
+    fn reals_beyond_the_last_address_are_counted() {
         let taken = (1..=CheckAddresses::MOST).filter(|number| *number != 7).collect();
         let mut addresses = CheckAddresses { taken, ..CheckAddresses::default() };
         let (all, one) = (services(&[1, 2, 3]), services(&[1]));
-        addresses.assign(&all);
-        let only = Some(Ipv4Addr::new(198, 18, 0, 7));
-        assert_eq!((given(&addresses, &all)[..3].to_vec(), addresses.without()), (vec![only, None, None], 2));
-        addresses.assign(&one);
-        assert_eq!(addresses.without(), 0);
+        assert_eq!(addresses.assign(&all), 2);
+        assert_eq!(given(&addresses, &all)[..3], [Some(Ipv4Addr::new(198, 18, 0, 7)), None, None]);
+        assert_eq!(addresses.assign(&one), 0);
     }
 
     #[test]

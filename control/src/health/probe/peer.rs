@@ -94,3 +94,23 @@ fn exit_to(real: Ipv4Addr, exits: &[Exit]) -> Result<Exit, Failure> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{SocketAddr, TcpListener};
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_server_does_not_see_a_connection_that_is_reset_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("a socket");
+        let Ok(SocketAddr::V4(address)) = listener.local_addr() else { panic!("not bound") };
+        let peer = Peer { name: address, address, exit: None };
+        let stream = peer.connect().await.expect("connected");
+        SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("a socket");
+        drop(stream);
+        let seen = listener.accept().map_err(|error| error.kind());
+        assert!(matches!(seen, Err(io::ErrorKind::WouldBlock)), "{seen:?}");
+    }
+}
