@@ -228,6 +228,7 @@ fn show(outcome: &Outcome) {
     println!("lost         {:>14}", total.lost());
     println!("rate         {:>14.3} million packets a second", outcome.rate / 1e6);
     println!("checked      {:>14}", outcome.checked);
+    println!("reset        {:>14} of the lost, the SYN being lost before", outcome.reset);
     println!("faults       {:>14}", outcome.faults.values().sum::<u64>());
     if let Some(latency) = outcome.latency {
         println!(

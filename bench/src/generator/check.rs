@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 use wire::ethernet::{Ethernet, ether_type};
 use wire::ipv4::{Ipv4, protocol};
-use wire::tcp::Tcp;
+use wire::tcp::{Flags, Tcp};
 use wire::udp::Udp;
 
 /// What is wrong with a packet.
@@ -103,10 +103,7 @@ impl Checker {
             Side::Client => (seen.packet.source(), seen.source_port),
             Side::Real => (seen.packet.destination(), seen.destination_port),
         };
-        let flow = flows::flow_of(address.to_bits(), port)
-            .and_then(|flow| flow.checked_sub(self.first))
-            .filter(|&flow| flow < self.flows)
-            .ok_or(Fault::Foreign)?;
+        let flow = self.flow(address, port).ok_or(Fault::Foreign)?;
         let real = self.real(&seen, network, memory, flow)?;
         self.compare(&seen, network, flow, real)?;
         match memory.note(flow, seen.sequence, real) {
@@ -115,6 +112,28 @@ impl Checker {
             Sequel::Twice => Err(Fault::Duplicated),
             Sequel::OtherReal => Err(Fault::OtherReal),
         }
+    }
+
+    /// Whether a frame is the director's reset of a TCP life of which no packet has come: its SYN was lost on the way, and
+    /// the director answers segments without a connection so. Once a packet of the flow has come, a reset is a fault.
+    pub(super) fn is_answer_to_loss(&self, frame: &[u8], network: &Network, memory: &Memory) -> bool {
+        if self.kind != Kind::Life || frame.get(field::TCP_FLAGS).is_none_or(|flags| flags & Flags::RST.0 == 0) {
+            return false;
+        }
+        let Ok(seen) = Seen::parse(frame, false) else { return false };
+        seen.packet.protocol() == protocol::TCP
+            && seen.destination_mac == network.router_mac
+            && seen.source_mac == network.director_wan_mac
+            && (seen.packet.source(), seen.source_port) == (*self.to.ip(), self.to.port())
+            && self
+                .flow(seen.packet.destination(), seen.destination_port)
+                .is_some_and(|flow| memory.real(flow).is_none())
+    }
+
+    /// The client's flow in this stream, from 0.
+    fn flow(&self, client: Ipv4Addr, port: u16) -> Option<u64> {
+        let flow = flows::flow_of(client.to_bits(), port)?.checked_sub(self.first)?;
+        (flow < self.flows).then_some(flow)
     }
 
     /// The place of the real that the packet went to or came from. With macswap there is none: 0.

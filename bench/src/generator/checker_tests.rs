@@ -248,6 +248,82 @@ fn what_is_not_ours_is_noticed() {
     assert_eq!(outcome.total().lost(), 1, "the identification still says which stream the first is of");
 }
 
+/// The director's reset of the client's flow with this number, as the clients' router gets it.
+fn reset(flow: u64) -> Vec<u8> {
+    let network = network(2);
+    let (address, port) = super::flows::client(flow);
+    let mut segment = wire::tcp::Header {
+        source_port: 53,
+        destination_port: port,
+        sequence: 1,
+        acknowledgment: 0,
+        flags: wire::tcp::Flags::RST,
+        window: 0,
+    }
+    .emit()
+    .to_vec();
+    let client = std::net::Ipv4Addr::from_bits(address);
+    let sum = checksum::transport(VIP, client, wire::ipv4::protocol::TCP, &segment);
+    segment[16..18].copy_from_slice(&sum.to_be_bytes());
+    let header = wire::ipv4::Header {
+        tos: 0,
+        total_len: 40,
+        identification: 0,
+        flags_and_offset: wire::ipv4::DONT_FRAGMENT,
+        ttl: 64,
+        protocol: wire::ipv4::protocol::TCP,
+        source: VIP,
+        destination: client,
+    };
+    [&network.router_mac[..], &network.director_wan_mac, &[8, 0], &header.emit(), &segment].concat()
+}
+
+#[test]
+fn resets_of_a_life_whose_syn_was_lost_answer_a_loss() {
+    // The first flow is in the places 0, 8, 16 and 24: none of them comes, and three are answered.
+    let outcome = check(stream(Method::Direct, Kind::Life, Size::Fixed(60)), |frames| {
+        for place in [24, 16, 8, 0] {
+            frames.remove(place);
+        }
+        frames.extend(std::iter::repeat_n(reset(5000), 3));
+    });
+    assert_eq!((outcome.total().lost(), outcome.reset, faults(&outcome)), (4, 3, vec![]));
+}
+
+#[test]
+fn a_reset_of_a_life_that_was_forwarded_is_a_fault() {
+    let outcome = check(stream(Method::Direct, Kind::Life, Size::Fixed(60)), |frames| {
+        frames.remove(8);
+        frames.push(reset(5000));
+    });
+    assert_eq!((outcome.total().lost(), outcome.reset, faults(&outcome)), (1, 0, vec![(Fault::Foreign, 1)]));
+}
+
+#[test]
+fn a_reset_of_another_flow_or_kind_is_a_fault() {
+    let lives = || stream(Method::Direct, Kind::Life, Size::Fixed(60));
+    for (stream, flow) in [(lives(), 4999), (lives(), 5000 + lives().flows), (nat(), 5000)] {
+        let case = serde_json::to_string(&(stream, flow)).unwrap();
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "generator::checker_tests::one_reset", "--ignored"])
+            .env("CASE", case)
+            .output()
+            .unwrap();
+        assert!(child.status.success(), "{flow}: {}", String::from_utf8_lossy(&child.stdout));
+    }
+}
+
+#[test]
+#[ignore = "a part of a_reset_of_another_flow_or_kind_is_a_fault, in a process of its own"]
+fn one_reset() {
+    let (stream, flow): (Stream, u64) = serde_json::from_str(&std::env::var("CASE").unwrap()).unwrap();
+    let outcome = check(stream, |frames| {
+        frames.clear();
+        frames.push(reset(flow));
+    });
+    assert_eq!((outcome.reset, faults(&outcome)), (0, vec![(Fault::Foreign, 1)]));
+}
+
 #[test]
 fn the_example_says_what_was_wrong_with_which_packet() {
     let outcome = check(nat(), |frames| frames[4][5] ^= 1);

@@ -52,6 +52,8 @@ pub struct Outcome {
     pub streams: Vec<Count>,
     /// Packets that were checked.
     pub checked: u64,
+    /// Resets of the director for TCP lives whose SYN was lost: each answers a packet that is counted as lost.
+    pub reset: u64,
     /// What was wrong, and how often; nothing of it should be.
     pub faults: BTreeMap<Fault, u64>,
     /// The first packet with a fault, in words.
@@ -86,6 +88,9 @@ impl Outcome {
         let mut words: Vec<String> = self.faults.iter().map(|(fault, count)| format!("{count} {fault:?}")).collect();
         if losses && lost > 0 {
             words.push(format!("{lost} of {} lost", self.total().sent));
+            if self.reset > 0 {
+                words.push(format!("{} of these answered with a reset, the SYN being lost", self.reset));
+            }
         }
         let example = self.example.as_ref().map(|frame| format!("; the first: {frame}")).unwrap_or_default();
         (!words.is_empty()).then(|| words.join(", ") + &example)
@@ -169,6 +174,11 @@ mod tests {
         outcome.streams[0].received = 8;
         assert_eq!((outcome.is_clean(), outcome.complaint(false)), (false, None));
         assert_eq!(outcome.complaint(true).unwrap(), "2 of 10 lost");
+        outcome.reset = 1;
+        assert_eq!(
+            (outcome.complaint(true).unwrap(), outcome.complaint(false)),
+            ("2 of 10 lost, 1 of these answered with a reset, the SYN being lost".into(), None)
+        );
         outcome.faults.insert(Fault::WrongReal, 3);
         assert_eq!(outcome.complaint(false).unwrap(), "3 WrongReal");
     }

@@ -183,7 +183,7 @@ impl<'a> Traffic<'a> {
                         times.note(now.saturating_sub(stamp));
                     }
                 }
-                None => self.fault(Fault::Foreign, frame),
+                None => self.unmarked(frame),
             }
         }
     }
@@ -195,6 +195,17 @@ impl<'a> Traffic<'a> {
         let checked = stream.checker.check(frame, self.network, &mut stream.memory, self.sequence);
         if let Err(fault) = checked {
             self.fault(fault, frame);
+        }
+    }
+
+    /// A frame that says of no stream that it is of it.
+    #[cold]
+    fn unmarked(&mut self, frame: &[u8]) {
+        let network = self.network;
+        if self.streams.iter().any(|stream| stream.checker.is_answer_to_loss(frame, network, &stream.memory)) {
+            self.outcome.reset += 1;
+        } else {
+            self.fault(Fault::Foreign, frame);
         }
     }
 

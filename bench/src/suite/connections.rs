@@ -58,7 +58,7 @@ fn open_a_million(
 
 /// TCP connections from SYN to FIN, four packets each, by direct routing.
 fn whole_lives(suite: &mut Suite, joined: &mut Joined<Director>) -> Result<()> {
-    let (mut rates, mut refused) = (Vec::new(), 0.0);
+    let (mut rates, mut refused, mut lost) = (Vec::new(), 0.0, 0.0);
     for _ in 0..suite.rounds() {
         joined.measured.flush()?;
         joined.generator.forget()?;
@@ -68,10 +68,14 @@ fn whole_lives(suite: &mut Suite, joined: &mut Joined<Director>) -> Result<()> {
         let worker = joined.measured.snapshot()?.since(&before, 0);
         rates.push(worker.connections_created as f64 / 1e6 / outcome.seconds);
         refused += worker.connections_evicted as f64;
+        lost += outcome.total().lost() as f64;
     }
     let measurement = Measurement::new("new connections tcp, whole lives", "million/s", rates);
     suite.found(
-        measurement.detail("evicted", refused).note("SYN, ACK, data, FIN; direct routing; ended ones go after 1 s"),
+        measurement
+            .detail("evicted", refused)
+            .detail("packets lost", lost)
+            .note("SYN, ACK, data, FIN; direct routing; ended ones go after 1 s"),
     );
     Ok(())
 }
